@@ -1,0 +1,135 @@
+"""`package.yaml`: what a data scientist says about a use case.
+
+Everything that packaging, registration, evidence and monitoring need to know about a model, field by field, with
+units, ranges and defaults. Keys are camelCase in the file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from model_package import documents
+from model_package.documents import Document
+from model_package.errors import ManifestInvalid
+
+FILE_NAME = "package.yaml"
+RELEASED_SCHEMA = 1
+
+HyperparameterValue = bool | int | float | str
+
+
+def _inside(path: str) -> str:
+    """A file of the use case: relative, without `..`, so that no package reaches out of its folder."""
+    parts = Path(path).parts
+    if not parts or Path(path).is_absolute() or ".." in parts:
+        raise ValueError("must be a file inside the use case's folder")
+    return path
+
+
+FileInUseCase = Annotated[str, AfterValidator(_inside)]
+
+
+class Framework(Document):
+    """An AWS framework image, found by name and version in the region it will run in."""
+
+    name: Literal["xgboost", "sklearn", "pytorch"] = Field(
+        description="Framework of AWS's image: xgboost, sklearn or pytorch. A change makes a new version."
+    )
+    version: str = Field(
+        pattern=r"^[0-9]\.[A-Za-z0-9.-]+$",
+        min_length=3,
+        max_length=10,
+        description='Version as AWS names it, 3-10 characters, quoted, such as "3.0-5". A change makes a new version.',
+    )
+
+
+class Training(Document):
+    """How a training job is run (SageMaker script mode)."""
+
+    entry_point: FileInUseCase = Field(default="train.py", description="Script that trains; relative to the folder.")
+    instance_type: str = Field(
+        default="ml.m5.large", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$", description="SageMaker instance type."
+    )
+    hyperparameters: dict[str, HyperparameterValue] = Field(
+        default_factory=dict, description="Arguments of the script (`--name value`)."
+    )
+
+
+class Sample(Document):
+    """One request that every version must answer: a smoke test, and the first version's absolute rules."""
+
+    content_type: str = Field(default="text/csv", description="One of contentTypes.")
+    body: str = Field(min_length=1, description="The request's body.")
+
+
+class Quality(Document):
+    """What good means, on held-out data and on labels that arrive later."""
+
+    task: Literal["classification", "regression"] = Field(
+        description="classification: share of right labels; regression: share within the tolerance."
+    )
+    threshold: float = Field(gt=0, le=1, description="Least share of right answers, 0-1.")
+    tolerance: float | None = Field(
+        default=None, gt=0, description="Regression only: a prediction this close to the label, in its unit, is right."
+    )
+    label: str = Field(min_length=1, description="Path of the prediction in a JSON answer, such as `label` or `a.b`.")
+
+    @model_validator(mode="after")
+    def _tolerance_goes_with_regression(self) -> Self:
+        if (self.task == "regression") != (self.tolerance is not None):
+            raise ValueError(
+                "tolerance is needed for task regression" if self.tolerance is None else "tolerance is for regression"
+            )
+        return self
+
+
+class Comparison(Document):
+    """The rules by which a candidate's answers are compared with production's."""
+
+    ignored_fields: tuple[str, ...] = Field(default=(), description="Fields of a JSON answer left out.")
+    absolute_tolerance: float = Field(default=0.0, ge=0, description="Numbers this close are the same.")
+    relative_tolerance: float = Field(default=0.0, ge=0, le=1, description="The same, as a share of production's.")
+    minimum_pairs: int = Field(default=500, ge=1, description="Fewer pairs are no evidence.")
+    minimum_agreement: float = Field(default=0.9, ge=0, le=1, description="Least share of equal answers, 0-1.")
+    maximum_error_rate: float = Field(default=0.01, ge=0, le=1, description="Most candidate errors, 0-1.")
+    maximum_latency_ratio: float = Field(default=1.10, gt=0, description="Candidate's latency over production's.")
+
+
+class Manifest(Document):
+    """A use case's `package.yaml`."""
+
+    # The YAML key is `schema`, a name that pydantic's base class keeps for itself.
+    schema_version: Literal[1] = Field(alias="schema", description="Version of this format: 1.")
+    description: str = Field(default="", max_length=1024, description="Shown in the registry; may change in place.")
+    framework: Framework | None = Field(default=None, description="AWS's image; or dockerfile.")
+    dockerfile: FileInUseCase | None = Field(default=None, description="Custom image; or framework.")
+    entry_point: FileInUseCase = Field(default="inference.py", description="Serving script with model_fn.")
+    training: Training = Field(default_factory=Training, description="How it is trained.")
+    content_types: tuple[str, ...] = Field(min_length=1, description="MIME types it answers, such as text/csv.")
+    sample: Sample = Field(description="A request every version must answer.")
+    quality: Quality = Field(description="What good means.")
+    comparison: Comparison = Field(default_factory=Comparison, description="When two versions agree.")
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if (self.framework is None) == (self.dockerfile is None):
+            raise ValueError("give exactly one of framework and dockerfile")
+        if self.sample.content_type not in self.content_types:
+            raise ValueError(
+                f"sample.contentType is {self.sample.content_type!r}, not one of contentTypes: "
+                f"{', '.join(self.content_types)}"
+            )
+        return self
+
+
+def load_manifest(use_case: Path) -> Manifest:
+    """The manifest of a use case's folder.
+
+    Raises ManifestInvalid, one line a mistake: file, field, what is wrong, what is allowed.
+    """
+    if not use_case.is_dir():
+        raise ManifestInvalid(f"{use_case}: there is no such use case; expected a folder with {FILE_NAME}")
+    return documents.read(use_case / FILE_NAME, Manifest, ManifestInvalid)

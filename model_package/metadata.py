@@ -1,0 +1,62 @@
+"""The customer metadata that a model package carries, key by key, in the characters SageMaker allows.
+
+SageMaker takes letters, digits, spaces and `_.:/=+-@` in keys (at most 128 characters) and values (1-256). Metrics are
+therefore `name=value` pairs with spaces between them, not JSON; free text (reasons) is brought into form by `text`.
+Source: CreateModelPackage, CustomerMetadataProperties.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from model_package.lock import ModelLock
+
+ARTIFACT_DIGEST = "understudy.artifact_digest"
+OBJECT_SHA256 = "understudy.object_sha256"
+GIT_COMMIT = "understudy.git_commit"
+TRAINING_JOB = "understudy.training_job"
+AUTHOR = "understudy.author"
+METRICS = "understudy.metrics"
+EVIDENCE_DIGEST = "understudy.evidence_digest"
+APPROVED_BY = "understudy.approved_by"
+OVERRIDE_REASON = "understudy.override_reason"
+QUARANTINED_REASON = "understudy.quarantined_reason"
+
+MOST_CHARACTERS = 256
+
+
+def text(words: str) -> str:
+    """`words` as a metadata value: other characters become spaces, and what does not fit is cut. Never empty."""
+    allowed = re.sub(r"[^\w.:/=+@-]+", " ", words).strip()
+    return allowed[:MOST_CHARACTERS].strip() or "-"
+
+
+def encode_metrics(metrics: Mapping[str, float]) -> str:
+    """`validation:accuracy=0.97 validation:logloss=0.1`, sorted; whole pairs only, as many as fit."""
+    line = ""
+    for name, value in sorted(metrics.items()):
+        longer = f"{line} {text(name).replace(' ', '_')}={value:.6g}".strip()
+        if len(longer) > MOST_CHARACTERS:
+            break
+        line = longer
+    return line
+
+
+def decode_metrics(value: str) -> dict[str, float]:
+    """The metrics in `encode_metrics`' form. Raises ValueError for another form."""
+    pairs = (pair.rpartition("=") for pair in value.split())
+    return {name: float(number) for name, _, number in pairs}
+
+
+def of_registration(lock: ModelLock, artifact_digest: str, object_sha256: str, git_commit: str) -> dict[str, str]:
+    """The metadata a version is registered with; keys without a value are left out."""
+    values = {
+        ARTIFACT_DIGEST: artifact_digest,
+        OBJECT_SHA256: object_sha256,
+        GIT_COMMIT: git_commit,
+        TRAINING_JOB: lock.training_job,
+        AUTHOR: lock.author,
+        METRICS: encode_metrics(lock.metrics),
+    }
+    return {key: text(value) for key, value in values.items() if value}

@@ -1,0 +1,344 @@
+"""ModelPackage: what is checked, what is a change, what is sent to SageMaker and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+from pulumi.output import UNKNOWN
+
+from providers import aws
+from providers.aws import ProviderError
+from providers.model_package import ModelPackageProvider, client_token, registration
+
+GROUP = "tumor-triage"
+ARN = f"arn:aws:sagemaker:us-west-2:111111111111:model-package/{GROUP}/7"
+DIGEST = "d" * 64
+IMAGE = "683313688378.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:3.0-5"
+URL = f"s3://understudy-artifacts-111111111111-us-west-2/tumor-triage/{DIGEST}/model.tar.gz"
+AUTHOR = "arn:aws:sts::111111111111:assumed-role/understudy-scientist/ann"
+CREATED = {"understudy.artifact_digest": DIGEST, "understudy.training_job": "job-1"}
+PROVENANCE = {"understudy.git_commit": "c0ffee", "understudy.author": AUTHOR}
+
+PROPS: dict[str, Any] = {
+    "model_package_group_name": GROUP,
+    "image": IMAGE,
+    "model_data_url": URL,
+    "artifact_digest": DIGEST,
+    "environment": {"SAGEMAKER_PROGRAM": "inference.py"},
+    "content_types": ["text/csv"],
+    "framework": "XGBOOST",
+    "framework_version": "3.0-5",
+    "model_package_description": "Triage",
+    "source_uri": "s3://training/model.ubj",
+    "customer_metadata_properties": {"understudy.training_job": "job-1", **PROVENANCE},
+    "region": "us-west-2",
+}
+
+
+@pytest.fixture
+def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    """SageMaker, which answers what a test tells it to and checks every request against the service model."""
+    client = boto3.client(
+        "sagemaker", region_name="us-west-2", aws_access_key_id="testing", aws_secret_access_key="testing"
+    )
+    monkeypatch.setattr(aws, "client", lambda service, props: client)
+    monkeypatch.setattr(aws, "FIRST_POLL_SECONDS", 0)
+    with Stubber(client) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+def checked(**changes: Any) -> dict[str, Any]:
+    result = ModelPackageProvider().check({}, {**PROPS, **changes})
+    assert result.failures == []
+    return result.inputs
+
+
+def failures(**changes: Any) -> list[tuple[str, str]]:
+    return [(f.property, f.reason) for f in ModelPackageProvider().check({}, {**PROPS, **changes}).failures]
+
+
+def description(status: str = "Completed", **changes: Any) -> dict[str, Any]:
+    return {
+        "ModelPackageName": GROUP,
+        "ModelPackageGroupName": GROUP,
+        "ModelPackageVersion": 7,
+        "ModelPackageArn": ARN,
+        "ModelPackageDescription": "Triage",
+        "CreationTime": datetime.now(UTC),
+        "ModelPackageStatus": status,
+        "ModelPackageStatusDetails": {"ValidationStatuses": []},
+        "ModelApprovalStatus": "PendingManualApproval",
+        "SourceUri": "s3://training/model.ubj",
+        "InferenceSpecification": registration(checked())["InferenceSpecification"],
+        "CustomerMetadataProperties": CREATED,
+        **changes,
+    }
+
+
+def outputs() -> dict[str, Any]:
+    return {**checked(), "model_package_arn": ARN, "version": 7.0, "model_approval_status": "PendingManualApproval"}
+
+
+# check
+
+
+def test_check_fills_in_what_it_answers_with() -> None:
+    assert checked()["response_types"] == ["text/csv"]
+    assert checked(response_types=["application/json"])["response_types"] == ["application/json"]
+    assert "description" not in ModelPackageProvider().check({}, {**PROPS, "description": None}).inputs
+
+
+@pytest.mark.parametrize(
+    ("change", "prop", "reason"),
+    [
+        ({"image": None}, "image", "image is required"),
+        ({"artifact_digest": "sha256:x"}, "artifact_digest", "must be 64 lower-case hex digits, found 'sha256:x'"),
+        ({"model_package_group_name": "tumor_triage"}, "model_package_group_name", "ModelPackageGroupName must match"),
+        (
+            {"model_package_description": "x" * 1025},
+            "model_package_description",
+            "must be 0 to 1024 characters, found 1025",
+        ),
+        ({"framework_version": "3"}, "framework_version", "FrameworkVersion must be 3 to 10 characters, found 1"),
+        ({"model_data_url": "/tmp/model.tar.gz"}, "model_data_url", "ModelDataUrl must match (https|s3)://"),
+        ({"environment": {"1A": "x"}}, "environment", "Environment['1A'] (its key) must match"),
+        ({"environment": {"A": 1}}, "environment", "Environment['A'] must be a string, found 1"),
+        ({"region": "eu-west-1"}, "image", "must be in the endpoint's region, eu-west-1"),
+        (
+            {"customer_metadata_properties": {"metrics": '{"a": 1}'}},
+            "customer_metadata_properties",
+            "customer metadata takes letters, digits, spaces and _.:/=+-@ only, found 'metrics'",
+        ),
+        (
+            {"customer_metadata_properties": {f"k{n}": "v" for n in range(51)}},
+            "customer_metadata_properties",
+            "must be 1 to 50 entries, found 52",
+        ),
+    ],
+)
+def test_check_refuses_what_sagemaker_would(change: dict[str, Any], prop: str, reason: str) -> None:
+    assert any(found == prop and reason in text for found, text in failures(**change)), failures(**change)
+
+
+def test_check_lets_pass_what_is_not_known_yet() -> None:
+    assert failures(image=UNKNOWN, model_data_url=UNKNOWN, environment={"A": UNKNOWN}, artifact_digest=UNKNOWN) == []
+
+
+# diff
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model_package_group_name", "other"),
+        ("image", IMAGE.replace("3.0-5", "3.2-0")),
+        ("model_data_url", URL + "2"),
+        ("artifact_digest", "e" * 64),
+        ("environment", {"SAGEMAKER_PROGRAM": "other.py"}),
+        ("content_types", ["application/json"]),
+        ("response_types", ["application/json"]),
+        ("framework", None),
+        ("framework_version", "3.2-0"),
+        ("region", "eu-west-1"),
+        ("image", UNKNOWN),
+        ("environment", {"SAGEMAKER_PROGRAM": UNKNOWN}),
+    ],
+)
+def test_another_version_replaces(name: str, value: Any) -> None:
+    result = ModelPackageProvider().diff(ARN, outputs(), {**checked(), name: value})
+    assert result.changes is True
+    assert name in (result.replaces or [])
+    assert result.delete_before_replace is False
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("source_uri", "s3://elsewhere"),
+        ("customer_metadata_properties", {**PROVENANCE, "understudy.training_job": "job-2"}),
+        ("customer_metadata_properties", PROVENANCE),
+        ("assume_role_arn", "arn:aws:iam::111111111111:role/understudy"),
+    ],
+)
+def test_what_describes_a_version_is_updated_in_place(name: str, value: Any) -> None:
+    result = ModelPackageProvider().diff(ARN, outputs(), {**checked(), name: value})
+    assert (result.changes, result.replaces) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("olds", "news"),
+    [
+        ({}, {}),
+        ({"model_approval_status": "Approved", "version": 7.0}, {}),
+        ({"model_approval_status": "Rejected"}, {}),
+        ({}, {"model_package_description": "another"}),
+        (
+            {},
+            {
+                "customer_metadata_properties": {
+                    "understudy.training_job": "job-1",
+                    "understudy.git_commit": "beef",
+                    "understudy.author": "arn:aws:sts::111111111111:assumed-role/understudy-ci/build",
+                }
+            },
+        ),
+        ({"customer_metadata_properties": {**CREATED, **PROVENANCE}}, {}),
+        ({"framework": None, "framework_version": None}, {"framework": "", "framework_version": None}),
+        ({"environment": None}, {"environment": {}}),
+        ({"region": None}, {}),
+        ({}, {"region": None}),
+    ],
+)
+def test_nothing_else_is_a_change(olds: dict[str, Any], news: dict[str, Any]) -> None:
+    result = ModelPackageProvider().diff(ARN, {**outputs(), **olds}, {**checked(), **news})
+    assert (result.changes, result.replaces) == (False, [])
+
+
+# create
+
+
+def test_create_registers_waits_and_writes_who_did_it(sagemaker: Stubber) -> None:
+    request = registration(checked())
+    assert request["ModelApprovalStatus"] == "PendingManualApproval"
+    assert request["CustomerMetadataProperties"] == CREATED
+    token = client_token(request)
+    sagemaker.add_response("create_model_package", {"ModelPackageArn": ARN}, {**request, "ClientToken": token})
+    for status in ("Pending", "InProgress", "Completed"):
+        sagemaker.add_response("describe_model_package", description(status), {"ModelPackageName": ARN})
+    update = {"ModelPackageArn": ARN, "CustomerMetadataProperties": PROVENANCE}
+    sagemaker.add_response("update_model_package", {"ModelPackageArn": ARN}, update)
+    result = ModelPackageProvider().create({**checked(), "__provider": "gANj"})
+    assert result.id == ARN
+    assert result.outs is not None
+    assert (result.outs["version"], result.outs["model_approval_status"]) == (7, "PendingManualApproval")
+    assert result.outs["model_package_status"] == "Completed"
+    assert result.outs["customer_metadata_properties"] == {
+        "understudy.training_job": "job-1",
+        **PROVENANCE,
+    }
+    assert "__provider" not in result.outs
+    assert ModelPackageProvider().diff(ARN, result.outs, checked()).changes is False
+
+
+def test_a_token_is_the_contents_and_fits() -> None:
+    token = client_token(registration(checked()))
+    assert len(token) == 36
+    other_commit = checked(
+        customer_metadata_properties={"understudy.training_job": "job-1", "understudy.git_commit": "x"}
+    )
+    assert client_token(registration(other_commit)) == token
+    assert client_token(registration(checked(artifact_digest="e" * 64))) != token
+
+
+def test_a_killed_create_is_given_its_version_and_its_author_stays(sagemaker: Stubber) -> None:
+    sagemaker.add_response(
+        "create_model_package", {"ModelPackageArn": ARN}, {**registration(checked()), "ClientToken": ANY}
+    )
+    first = {**CREATED, "understudy.author": "arn:aws:sts::111111111111:assumed-role/understudy-scientist/bob"}
+    sagemaker.add_response("describe_model_package", description(CustomerMetadataProperties=first))
+    update = {"ModelPackageArn": ARN, "CustomerMetadataProperties": {"understudy.git_commit": "c0ffee"}}
+    sagemaker.add_response("update_model_package", {"ModelPackageArn": ARN}, update)
+    result = ModelPackageProvider().create(checked())
+    assert result.outs is not None
+    assert result.outs["customer_metadata_properties"]["understudy.author"].endswith("/bob")
+
+
+def failed(created: datetime) -> dict[str, Any]:
+    reason = {"Name": "Scan", "Status": "Failed", "FailureReason": "image not found"}
+    return description("Failed", CreationTime=created, ModelPackageStatusDetails={"ValidationStatuses": [reason]})
+
+
+def test_a_failed_version_carries_sagemakers_reason(sagemaker: Stubber) -> None:
+    sagemaker.add_response("create_model_package", {"ModelPackageArn": ARN})
+    sagemaker.add_response("describe_model_package", failed(datetime.now(UTC)))
+    with pytest.raises(ProviderError, match=f"{ARN} is Failed: Scan: image not found"):
+        ModelPackageProvider().create(checked())
+
+
+def test_a_version_that_failed_in_an_earlier_up_is_passed_over(sagemaker: Stubber) -> None:
+    request = registration(checked())
+    sagemaker.add_response("create_model_package", {"ModelPackageArn": ARN}, {**request, "ClientToken": ANY})
+    sagemaker.add_response("describe_model_package", failed(datetime.now(UTC) - timedelta(hours=1)))
+    second = {**request, "ClientToken": client_token(request, ARN)}
+    sagemaker.add_response("create_model_package", {"ModelPackageArn": ARN[:-1] + "8"}, second)
+    complete = description(ModelPackageArn=ARN[:-1] + "8", CustomerMetadataProperties={**CREATED, **PROVENANCE})
+    sagemaker.add_response("describe_model_package", complete)
+    assert ModelPackageProvider().create(checked()).id == ARN[:-1] + "8"
+
+
+def test_throttling_while_waiting_is_waited_out(sagemaker: Stubber) -> None:
+    sagemaker.add_response("create_model_package", {"ModelPackageArn": ARN})
+    sagemaker.add_client_error("describe_model_package", "ThrottlingException", "Rate exceeded")
+    complete = description(CustomerMetadataProperties={**CREATED, **PROVENANCE})
+    sagemaker.add_response("describe_model_package", complete)
+    assert ModelPackageProvider().create(checked()).id == ARN
+
+
+# read, update, delete
+
+
+def test_refresh_takes_over_an_approval_made_elsewhere(sagemaker: Stubber) -> None:
+    elsewhere = {**CREATED, **PROVENANCE, "understudy.approved_by": "arn:aws:sts::111111111111:assumed-role/x/eve"}
+    approved = description(ModelApprovalStatus="Approved", CustomerMetadataProperties=elsewhere)
+    sagemaker.add_response("describe_model_package", approved, {"ModelPackageName": ARN})
+    result = ModelPackageProvider().read(ARN, outputs())
+    assert result.id == ARN
+    assert result.outs is not None
+    assert result.outs["model_approval_status"] == "Approved"
+    assert "understudy.approved_by" not in result.outs["customer_metadata_properties"]
+    assert ModelPackageProvider().diff(ARN, result.outs, checked()).changes is False
+
+
+def test_a_version_that_is_gone_leaves_the_state(sagemaker: Stubber) -> None:
+    message = f"ModelPackage {ARN} does not exist."
+    sagemaker.add_client_error("describe_model_package", "ValidationException", message)
+    result = ModelPackageProvider().read(ARN, outputs())
+    assert (result.id, result.outs) == ("", {})
+
+
+def test_a_refresh_that_may_not_read_fails(sagemaker: Stubber) -> None:
+    sagemaker.add_client_error("describe_model_package", "AccessDeniedException", "User: x is not authorized")
+    with pytest.raises(Exception, match="AccessDeniedException"):
+        ModelPackageProvider().read(ARN, outputs())
+
+
+def test_an_import_by_arn_needs_nothing_else(sagemaker: Stubber) -> None:
+    sagemaker.add_response("describe_model_package", description(CustomerMetadataProperties={**CREATED, **PROVENANCE}))
+    result = ModelPackageProvider().read(ARN, {"__provider": "gANj"})
+    assert result.outs is not None
+    assert result.inputs is not None
+    assert result.inputs["artifact_digest"] == DIGEST
+    assert "version" not in result.inputs
+    changes = ModelPackageProvider().diff(ARN, result.outs, checked())
+    assert (changes.changes, changes.replaces) == (False, [])
+
+
+def test_update_sends_what_changed_and_never_the_approval(sagemaker: Stubber) -> None:
+    news = checked(
+        source_uri="s3://elsewhere", customer_metadata_properties={"understudy.metrics": "a=1", **PROVENANCE}
+    )
+    request = {
+        "ModelPackageArn": ARN,
+        "SourceUri": "s3://elsewhere",
+        "CustomerMetadataProperties": {"understudy.metrics": "a=1"},
+        "CustomerMetadataPropertiesToRemove": ["understudy.training_job"],
+    }
+    sagemaker.add_response("update_model_package", {"ModelPackageArn": ARN}, request)
+    now = {"understudy.artifact_digest": DIGEST, "understudy.metrics": "a=1", **PROVENANCE}
+    described = description(SourceUri="s3://elsewhere", CustomerMetadataProperties=now, ModelApprovalStatus="Rejected")
+    sagemaker.add_response("describe_model_package", described)
+    result = ModelPackageProvider().update(ARN, outputs(), news)
+    assert result.outs is not None
+    assert result.outs["model_approval_status"] == "Rejected"
+    assert ModelPackageProvider().diff(ARN, result.outs, news).changes is False
+
+
+def test_delete_keeps_history_and_says_so(sagemaker: Stubber, capsys: pytest.CaptureFixture[str]) -> None:
+    ModelPackageProvider().delete(ARN, outputs())
+    assert f"{ARN} stays in the registry" in capsys.readouterr().err
