@@ -1,0 +1,120 @@
+"""The program: settings → components → exports. One stack is one environment (DESIGN 1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+import settings
+from components.candidate import build
+from components.capture_store import CaptureStore, CaptureStoreArgs
+from components.encryption import EncryptionKey, EncryptionKeyArgs
+from components.function import FunctionLayer, FunctionLayerArgs
+from components.function_code import LayerMissingError
+from components.inference_service import (
+    CandidateMissingError,
+    InferenceService,
+    InferenceServiceArgs,
+    Production,
+    Registering,
+    needs_functions,
+)
+from components.model_registry import ModelRegistry, ModelRegistryArgs
+from components.naming import Scope
+from components.tags import tagging
+from components.traffic_replay import TransformMissingError
+from model_package.errors import ModelPackageError
+from settings import ServiceSettings, Settings
+
+ROOT = Path(__file__).resolve().parent
+PERSONS_MISTAKES = (
+    settings.SettingsError,
+    ModelPackageError,
+    LayerMissingError,
+    CandidateMissingError,
+    TransformMissingError,
+)
+Services = dict[str, ServiceSettings]
+
+
+def where(config: Settings) -> Scope:
+    """Account, region and partition, asked of AWS."""
+    return Scope(
+        project=pulumi.get_project(),
+        environment=config.environment,
+        account=aws.get_caller_identity().account_id,
+        region=aws.get_region().region,
+        partition=aws.get_partition().partition,
+    )
+
+
+def layer(config: Settings, services: Services) -> pulumi.Output[str] | None:
+    """The functions' libraries, where some service has a function."""
+    if not any(needs_functions(service, config.delivery) for service in services.values()):
+        return None
+    return FunctionLayer("functions", FunctionLayerArgs(ROOT)).arn
+
+
+def registering(config: Settings, scope: Scope) -> dict[str, Any]:
+    """Shadow: a registry, and every use case that has been trained."""
+    use_cases = {name: service.use_case for name, service in config.services.items()}
+    registry = ModelRegistry("registry", ModelRegistryArgs(scope, use_cases))
+    builds = {name: build(ROOT / "use_cases" / use_case, ROOT) for name, use_case in use_cases.items()}
+    trained = {name: candidate for name, candidate in builds.items() if candidate}
+    layer_arn = layer(config, {name: config.services[name] for name in trained})
+    services = {}
+    for name, candidate in trained.items():
+        environment = Registering(registry, candidate)
+        args = InferenceServiceArgs(scope, config.stack, config.services[name], environment, ROOT, layer_arn)
+        services[name] = InferenceService(name, args).outputs
+    missing = "has no model.lock.yaml yet; run `understudy train {}`"
+    return {
+        "artifactBucket": registry.artifact_bucket,
+        "trainingBucket": registry.training_bucket,
+        "recordsBucket": registry.records_bucket,
+        "trainingRoleArn": registry.training_role_arn,
+        "services": services,
+        "skipped": {name: missing.format(use_cases[name]) for name in config.services if name not in trained},
+    }
+
+
+def running(config: Settings, scope: Scope) -> dict[str, Any]:
+    """Everywhere else: registered versions, and what watches them."""
+    store = CaptureStore("capture", CaptureStoreArgs(scope))
+    key = EncryptionKey("alarms", EncryptionKeyArgs(scope, "Alarm topics", services=["cloudwatch.amazonaws.com"]))
+    environment = Production(store.bucket, key.arn, config.delivery)
+    deployed = {name: service for name, service in config.services.items() if service.model_package_arn}
+    layer_arn = layer(config, deployed)
+    services = {}
+    for name, service in deployed.items():
+        args = InferenceServiceArgs(scope, config.stack, service, environment, ROOT, layer_arn)
+        services[name] = InferenceService(name, args).outputs
+    missing = "has no modelPackageArn yet; run `understudy promote {}`"
+    return {
+        "captureBucket": store.bucket,
+        "services": services,
+        "skipped": {name: missing.format(name) for name in config.services if name not in deployed},
+    }
+
+
+def main() -> None:
+    try:
+        config = settings.from_pulumi()
+        scope = where(config)
+        pulumi.runtime.register_stack_transformation(
+            tagging({"project": scope.project, "environment": scope.environment})
+        )
+        outputs = (registering if config.registers_candidates else running)(config, scope)
+    except PERSONS_MISTAKES as error:
+        # A person's mistake, not the program's: a sentence without a stack trace.
+        raise pulumi.RunError(str(error)) from error
+    for name, reason in outputs["skipped"].items():
+        pulumi.log.warn(f"{name} is skipped: it {reason}")
+    for name, value in outputs.items():
+        pulumi.export(name, value)
+
+
+main()

@@ -1,0 +1,130 @@
+"""The version under trial: its artifact, uploaded under its digest, and its registration as a model package."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+
+from components.model_endpoint import Container
+from components.naming import Scope
+from model_package import metadata, packaging
+from model_package.lock import ModelLock, load_lock
+from model_package.manifest import Manifest, load_manifest
+from providers.model_package import ModelPackage, ModelPackageArgs
+
+CACHE = Path(".understudy/artifacts")
+
+
+@dataclass(frozen=True)
+class Build:
+    """A use case, packaged: what it says of itself, where its model came from, and the artifact."""
+
+    use_case: Path
+    manifest: Manifest
+    lock: ModelLock
+    artifact: packaging.Artifact
+
+
+def build(use_case: Path, root: Path) -> Build | None:
+    """Package a use case; None as long as it has no lock file (nothing is trained yet).
+
+    Raises model_package's errors: ManifestInvalid, LockInvalid, ArtifactMissing, DigestMismatch.
+    """
+    manifest, lock = load_manifest(use_case), load_lock(use_case)
+    if lock is None:
+        return None
+    return Build(use_case, manifest, lock, packaging.build(use_case, manifest, lock, root / CACHE))
+
+
+def artifact_key(service: str, digest: str) -> str:
+    return f"{service}/{digest}/model.tar.gz"
+
+
+def container_of(build: Build, scope: Scope, service: str, image: str | None) -> Container:
+    """The container spec of a candidate that was registered from here in `scope` (a shadow variant's)."""
+    return Container(
+        image=image or build.lock.image,
+        model_data_url=f"s3://{scope.artifact_bucket}/{artifact_key(service, build.artifact.digest)}",
+        environment=packaging.environment(build.manifest),
+    )
+
+
+def git_commit(use_case: Path) -> str | None:
+    """The last commit that touched the use case; None outside of git. Other commits do not change the candidate."""
+    command = ["git", "log", "-1", "--format=%H", "--", os.fspath(use_case.resolve())]
+    result = subprocess.run(command, cwd=use_case, capture_output=True, text=True, check=False, timeout=30)
+    return result.stdout.strip() or None
+
+
+@dataclass(frozen=True)
+class CandidateArgs:
+    build: Build
+    image: str | None
+    artifact_bucket: pulumi.Input[str]
+    key_arn: pulumi.Input[str]
+    model_package_group_name: pulumi.Input[str]
+    region: str
+
+
+class Candidate(pulumi.ComponentResource):
+    """`container` is the registered version's container spec: an unapproved version cannot be deployed by ARN."""
+
+    container: Container
+    model_package_arn: pulumi.Output[str]
+    artifact_digest: str
+
+    def __init__(self, name: str, args: CandidateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("understudy:candidate:Candidate", name, None, opts)
+        self._name, self._args = name, args
+        self.artifact_digest = args.build.artifact.digest
+        artifact = self._upload()
+        package = self._register(artifact)
+        self.model_package_arn = package.model_package_arn
+        self.container = Container(
+            image=package.image, model_data_url=package.model_data_url, environment=package.environment
+        )
+        self.register_outputs({"model_package_arn": self.model_package_arn, "artifact_digest": self.artifact_digest})
+
+    def _upload(self) -> aws.s3.BucketObjectv2:
+        args = self._args
+        return aws.s3.BucketObjectv2(
+            self._name,
+            bucket=args.artifact_bucket,
+            key=artifact_key(self._name, self.artifact_digest),
+            source=pulumi.FileAsset(os.fspath(args.build.artifact.path.resolve())),
+            kms_key_id=args.key_arn,
+            # A new digest is a new object; the old one may be what production runs (DESIGN 2).
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+        )
+
+    def _register(self, artifact: aws.s3.BucketObjectv2) -> ModelPackage:
+        args, build = self._args, self._args.build
+        framework = build.manifest.framework
+        return ModelPackage(
+            self._name,
+            ModelPackageArgs(
+                model_package_group_name=args.model_package_group_name,
+                image=args.image or build.lock.image,
+                model_data_url=pulumi.Output.format("s3://{0}/{1}", artifact.bucket, artifact.key),
+                artifact_digest=self.artifact_digest,
+                environment=packaging.environment(build.manifest),
+                content_types=list(build.manifest.content_types),
+                framework=framework.name.upper() if framework else None,
+                framework_version=framework.version if framework else None,
+                model_package_description=build.manifest.description or None,
+                source_uri=build.lock.uri,
+                customer_metadata_properties=self._metadata(),
+                region=args.region,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _metadata(self) -> dict[str, str]:
+        artifact = self._args.build.artifact
+        commit = git_commit(self._args.build.use_case) or ""
+        return metadata.of_registration(self._args.build.lock, artifact.digest, artifact.object_sha256, commit)

@@ -1,0 +1,77 @@
+"""Function zips, built from source at plan time: same sources, same bytes, so nothing updates for nothing."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pulumi
+
+OUTPUT = Path(".understudy/functions")
+LAYER_SOURCE = Path(".understudy/layers/functions")
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time a zip can hold; a file's own time would change the bytes with every checkout."""
+
+
+class LayerMissingError(Exception):
+    """The functions' third-party code has not been installed yet."""
+
+
+def function_archive(function: str, root: Path, use_case: Path | None = None) -> pulumi.FileArchive:
+    """The zip of `functions/<function>` with `functions/common`; with a use case, its replay.py as use_case_replay.py.
+
+    `root` is the project's folder. Archives have absolute paths: a provider that Pulumi is attached to runs elsewhere,
+    and what the engine compares is their hash.
+    """
+    entries = dict(_package(root, function))
+    name = function
+    if use_case is not None:
+        entries["use_case_replay.py"] = use_case / "replay.py"
+        name = f"{function}-{use_case.name}"
+    return pulumi.FileArchive(os.fspath(_write(root, name, entries)))
+
+
+def layer_archive(root: Path) -> pulumi.FileArchive:
+    """The zip of the layer that set-up installed. Raises LayerMissingError."""
+    source = root / LAYER_SOURCE
+    if not (source / "python").is_dir():
+        raise LayerMissingError(
+            f"{source / 'python'} is missing: the functions' libraries are not installed; run `make setup`"
+        )
+    entries = {path.relative_to(source).as_posix(): path for path in _files(source)}
+    return pulumi.FileArchive(os.fspath(_write(root, "layer", entries)))
+
+
+def _package(root: Path, function: str) -> Iterator[tuple[str, Path]]:
+    functions = root / "functions"
+    for folder in (functions / function, functions / "common"):
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder}: there is no such function")
+        for path in _files(folder):
+            if path.suffix == ".py":
+                yield path.relative_to(root).as_posix(), path
+    yield "functions/__init__.py", functions / "__init__.py"
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def _write(root: Path, name: str, entries: dict[str, Path]) -> Path:
+    """Write the zip in one move, only when its bytes changed; returns its path."""
+    target = root.resolve() / OUTPUT / f"{name}.zip"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(f".{os.getpid()}.partial")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for entry in sorted(entries):
+            info = zipfile.ZipInfo(entry, EPOCH)
+            info.external_attr = 0o644 << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, entries[entry].read_bytes())
+    if target.exists() and target.read_bytes() == partial.read_bytes():
+        partial.unlink()
+    else:
+        partial.replace(target)
+    return target

@@ -1,0 +1,289 @@
+"""The whole program on mocks: what a shadow and a prod stack are made of, and rules that hold for all of it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.output import Unknown
+
+GOLDEN = Path(__file__).parent / "urns"
+KEPT = {
+    "aws:s3/bucket:Bucket",
+    "aws:sagemaker/modelPackageGroup:ModelPackageGroup",
+    "aws:ecr/repository:Repository",
+    "aws:kms/key:Key",
+    "aws:kms/alias:Alias",
+}
+RETAINED = {
+    "aws:sagemaker/model:Model",
+    "aws:sagemaker/endpointConfiguration:EndpointConfiguration",
+    "aws:s3/bucketObjectv2:BucketObjectv2",
+    "aws:lambda/layerVersion:LayerVersion",
+}
+WITHOUT_RESOURCES = {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "ssm:DescribeParameters"}
+"""Actions for which AWS knows no resource, so that `*` is the only one."""
+
+
+@pytest.fixture(params=["shadow", "prod"])
+def recording(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.mark.parametrize("stack", ["shadow", "prod"])
+def test_urns_are_the_released_ones(stack: str, request: pytest.FixtureRequest) -> None:
+    """A changed URN deletes and creates the resource: give a renamed one an alias, then change the golden file."""
+    expected = (GOLDEN / f"{stack}.txt").read_text().splitlines()
+    assert request.getfixturevalue(stack).urns() == expected
+
+
+def test_nothing_is_registered_twice(recording: Any) -> None:
+    assert len(set(recording.urns())) == len(recording.registrations)
+
+
+def test_a_new_installation_has_a_registry_and_says_what_is_missing(run_program: Any, configs: Any) -> None:
+    recording = run_program("shadow", configs["shadow"])
+    assert recording.outputs["services"] == {}
+    assert recording.outputs["skipped"] == {
+        "tumor-triage": "has no model.lock.yaml yet; run `understudy train tumor_triage`",
+        "diabetes-progression": "has no model.lock.yaml yet; run `understudy train diabetes_progression`",
+    }
+    assert recording.outputs["artifactBucket"] == "understudy-artifacts-111111111111-us-west-2"
+    assert recording.outputs["trainingBucket"] == "training-0a1b2c3"
+    assert recording.outputs["recordsBucket"] == "records-0a1b2c3"
+    assert recording.outputs["trainingRoleArn"].endswith(":training-0a1b2c3")
+    assert len(recording.of_type("aws:sagemaker/modelPackageGroup:ModelPackageGroup")) == 2
+    assert not recording.of_type("aws:sagemaker/endpoint:Endpoint")
+    assert not recording.of_type("aws:lambda/layerVersion:LayerVersion")
+
+
+def test_shadow_outputs(shadow: Any) -> None:
+    service = shadow.outputs["services"]["tumor-triage"]
+    assert service.keys() == {"endpointName", "modelPackageArn", "artifactDigest", "replayQueueUrl"}
+    assert service["endpointName"] == "tumor-triage-shadow"
+    assert len(service["artifactDigest"]) == 64
+    assert shadow.outputs["skipped"].keys() == {"diabetes-progression"}
+
+
+def test_prod_outputs(prod: Any) -> None:
+    assert prod.outputs["captureBucket"] == "understudy-capture-prod-111111111111-us-west-2"
+    assert prod.outputs["skipped"] == {
+        "diabetes-progression": "has no modelPackageArn yet; run `understudy promote diabetes-progression`"
+    }
+    service = prod.outputs["services"]["tumor-triage"]
+    assert service["modelPackageArn"].endswith(":model-package/tumor-triage/7")
+    assert service["endpointConfigName"] == "tumor-triage-0a1b2c3"
+    assert service["deploymentParameter"] == "/understudy/prod/tumor-triage/deployment"
+    assert service["alarms"] == {
+        "latency": "tumor-triage-latency-0a1b2c3",
+        "errors": "tumor-triage-errors-0a1b2c3",
+        "predictionAccuracy": "tumor-triage-prediction-accuracy-0a1b2c3",
+        "composite": "tumor-triage-prod-health",
+    }
+    assert service["rollbackProject"] == "tumor-triage-rollback-0a1b2c3"
+    assert service["rollbackTopicArn"].endswith("tumor-triage-rollback-0a1b2c3")
+
+
+def test_without_delivery_an_alarm_pages_people_only(run_program: Any, configs: Any) -> None:
+    config = copy.deepcopy(configs["prod"])
+    del config["understudy:delivery"], config["understudy:services"]["tumor-triage"]["rollout"]
+    del config["understudy:services"]["tumor-triage"]["alarms"]
+    recording = run_program("prod", config)
+    assert "rollbackProject" not in recording.outputs["services"]["tumor-triage"]
+    assert len(recording.of_type("aws:sns/topic:Topic")) == 1
+    assert not recording.of_type("aws:codebuild/project:Project")
+    assert not recording.of_type("aws:lambda/function:Function")
+
+
+def test_what_holds_data_is_protected_and_retained(recording: Any) -> None:
+    for registration in recording.registrations:
+        assert (registration.type in KEPT) <= (registration.protected and registration.retained), registration.urn
+
+
+def test_what_an_endpoint_may_still_run_is_retained_from_the_first_deployment(recording: Any) -> None:
+    for registration in recording.registrations:
+        assert (registration.type in RETAINED) <= registration.retained, registration.urn
+
+
+def test_the_endpoint_is_protected_and_left_alone_after_its_creation(recording: Any) -> None:
+    endpoint = recording.one("aws:sagemaker/endpoint:Endpoint")
+    assert endpoint.protected
+    assert set(endpoint.options.ignoreChanges) == {"endpointConfigName", "deploymentConfig"}
+    assert "deploymentConfig" not in endpoint.inputs
+
+
+def test_models_and_configurations_are_named_by_pulumi(recording: Any) -> None:
+    """A fixed name would be replaced by itself, and the endpoint never updated (FACTS 1.4)."""
+    for type_ in ("aws:sagemaker/model:Model", "aws:sagemaker/endpointConfiguration:EndpointConfiguration"):
+        assert "name" not in recording.one(type_).inputs
+
+
+def test_every_taggable_resource_says_whose_it_is(recording: Any) -> None:
+    for registration in recording.registrations:
+        tags = registration.inputs.get("tags")
+        if tags is None:
+            continue
+        assert tags["project"] == "understudy" and tags["environment"] in ("shadow", "prod"), registration.urn
+        if "tumor-triage" in registration.urn:
+            assert (tags["service"], tags["use_case"]) == ("tumor-triage", "tumor_triage"), registration.urn
+    tagged = {r.type for r in recording.registrations if "tags" in r.inputs}
+    assert {"aws:sagemaker/endpoint:Endpoint", "aws:lambda/function:Function", "aws:kms/key:Key"} <= tagged
+
+
+def _documents(recording: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(URN, input, statement) of every policy."""
+    for registration in recording.registrations:
+        for key in ("policy", "assumeRolePolicy"):
+            text = registration.inputs.get(key)
+            if isinstance(text, str) and '"Statement"' in text:
+                for statement in json.loads(text)["Statement"]:
+                    yield registration.urn, key, statement
+
+
+def test_roles_name_their_resources(recording: Any) -> None:
+    """`*` only where AWS knows no resource for the action."""
+    seen = 0
+    for urn, _, statement in _documents(recording):
+        if "rolePolicy:RolePolicy" not in urn:
+            continue
+        seen += 1
+        actions, resources = statement["Action"], statement["Resource"]
+        assert not any(action == "*" or action.endswith(":*") for action in actions), (urn, statement)
+        if "*" in resources:
+            assert set(actions) <= WITHOUT_RESOURCES, (urn, statement)
+        assert all(resource == "*" or resource.startswith("arn:aws:") for resource in resources), (urn, statement)
+    assert seen > 10
+
+
+def test_services_act_for_this_account_only(recording: Any) -> None:
+    """Confused deputy: every service principal has a source condition; Lambda sends none when it assumes a role."""
+    for urn, key, statement in _documents(recording):
+        service = statement.get("Principal", {})
+        service = service.get("Service") if isinstance(service, dict) else None
+        if service and not (key == "assumeRolePolicy" and service == "lambda.amazonaws.com"):
+            assert statement["Condition"]["StringEquals"]["aws:SourceAccount"] == "111111111111", (urn, statement)
+
+
+def test_nobody_is_let_in_by_a_wildcard(recording: Any) -> None:
+    for urn, _, statement in _documents(recording):
+        if statement.get("Principal") == "*":
+            assert statement["Effect"] == "Deny", (urn, statement)
+            assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_buckets_are_private_encrypted_and_tls_only(recording: Any) -> None:
+    buckets = {r.name for r in recording.of_type("aws:s3/bucket:Bucket")}
+    assert buckets
+    for name in buckets:
+        block = recording.one("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", name).inputs
+        assert all(
+            block[key] for key in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+        )
+        encryption = recording.one(
+            "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration", name
+        ).inputs["rules"][0]["applyServerSideEncryptionByDefault"]
+        assert encryption["sseAlgorithm"] == ("AES256" if name == "capture" else "aws:kms")
+        assert [s["Sid"] for s in recording.policy("aws:s3/bucketPolicy:BucketPolicy", name)] == ["TlsOnly"]
+        assert recording.one("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", name)
+        assert len([r for r in recording.of_type("aws:s3/bucketVersioning:BucketVersioning") if r.name == name]) == (
+            name != "capture"
+        )
+
+
+def test_queues_topics_and_keys_are_encrypted(recording: Any) -> None:
+    assert all(r.inputs["sqsManagedSseEnabled"] for r in recording.of_type("aws:sqs/queue:Queue"))
+    assert all(r.inputs["kmsMasterKeyId"] for r in recording.of_type("aws:sns/topic:Topic"))
+    assert all(r.inputs["enableKeyRotation"] for r in recording.of_type("aws:kms/key:Key"))
+
+
+def test_function_logs_are_kept_for_a_while_not_for_ever(recording: Any) -> None:
+    groups = recording.of_type("aws:cloudwatch/logGroup:LogGroup")
+    assert groups and all(group.inputs["retentionInDays"] >= 90 for group in groups)
+    for function in recording.of_type("aws:lambda/function:Function"):
+        assert function.inputs["loggingConfig"]["logGroup"] == f"{function.name}-0a1b2c3"
+
+
+@pytest.mark.parametrize("stack", ["shadow", "prod"])
+def test_a_first_preview_with_nothing_known_registers_the_same(
+    stack: str, run_program: Any, train: Callable[[str], None], configs: Any
+) -> None:
+    train("tumor_triage")
+    preview = run_program(stack, configs[stack], preview=True)
+    assert preview.urns() == (GOLDEN / f"{stack}.txt").read_text().splitlines()
+    assert any(isinstance(v, Unknown) for r in preview.registrations for v in r.inputs.values())
+
+
+def test_a_promotion_changes_what_belongs_to_it(run_program: Any, configs: Any) -> None:
+    """Inputs of prod with version 7 and with version 8, side by side: only these differ before anything is created."""
+
+    def inputs(version: int) -> dict[str, str]:
+        config = copy.deepcopy(configs["prod"])
+        service = config["understudy:services"]["tumor-triage"]
+        service["modelPackageArn"] = service["modelPackageArn"].replace("/7", f"/{version}")
+        found = run_program("prod", config).registrations
+        return {
+            r.urn.rpartition("::understudy::")[2]: json.dumps(r.inputs, sort_keys=True, default=repr_of) for r in found
+        }
+
+    before, after = inputs(7), inputs(8)
+    changed = [urn.rpartition("$")[2] for urn in before if before[urn] != after[urn]]
+    assert sorted(changed) == [
+        "aws:sagemaker/model:Model::tumor-triage",
+        "aws:ssm/parameter:Parameter::tumor-triage",
+    ]
+
+
+def test_a_shadow_variant_may_run_an_unapproved_candidate_by_its_parts(
+    run_program: Any, train: Callable[[str], None], configs: Any
+) -> None:
+    config = copy.deepcopy(configs["prod"])
+    service = config["understudy:services"]["tumor-triage"]
+    del service["scaling"]
+    service["shadowVariant"] = {"useCase": "tumor_triage", "percent": 50}
+    with pytest.raises(pulumi.RunError, match=r"has no model\.lock\.yaml yet; run `understudy train tumor_triage`"):
+        run_program("prod", config)
+    train("tumor_triage")
+    recording = run_program("prod", config)
+    configuration = recording.one("aws:sagemaker/endpointConfiguration:EndpointConfiguration").inputs
+    assert [v["variantName"] for v in configuration["productionVariants"]] == ["ProductionVariant"]
+    assert [v["initialVariantWeight"] for v in configuration["shadowProductionVariants"]] == [0.5]
+    container = recording.one("aws:sagemaker/model:Model", "tumor-triage-shadow").inputs["primaryContainer"]
+    assert container["modelDataUrl"].startswith("s3://understudy-artifacts-222222222222-us-west-2/tumor-triage/")
+    assert container.keys() == {"image", "modelDataUrl", "environment"}
+
+
+def repr_of(asset: Any) -> str:
+    return f"{type(asset).__name__}({getattr(asset, 'path', '')})"
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            {"understudy:environment": "prod", "understudy:replicas": "3"},
+            'stack prod: understudy:replicas is "3", an unknown key',
+        ),
+        (
+            {"understudy:environment": "shadow", "understudy:services": {"not-there": {}}},
+            "there is no such use case; expected a folder with package.yaml",
+        ),
+    ],
+)
+def test_a_persons_mistake_ends_the_program_with_a_sentence(
+    run_program: Any, config: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(pulumi.RunError) as error:
+        run_program("prod", config)
+    assert message in str(error.value)
+
+
+def test_a_missing_layer_says_what_to_run(run_program: Any, project: Path, configs: Any) -> None:
+    (project / ".understudy/layers/functions/python/library.py").unlink()
+    (project / ".understudy/layers/functions/python").rmdir()
+    with pytest.raises(pulumi.RunError, match="the functions' libraries are not installed; run `make setup`"):
+        run_program("prod", configs["prod"])
