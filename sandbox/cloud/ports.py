@@ -2,16 +2,43 @@
 
 The server builds one `Cloud`; every service of ours receives it. Timestamps are wall-clock; only durations
 that AWS owns (rollout waits, alarm periods, capture and event delay, visibility) go through `Cloud.seconds`.
+
+How a service plugs in
+    A service is a package with `install(cloud: Cloud) -> None`, called once by `sandbox.cloud.server` before the
+    first request (in the order of `server.SERVICES`). In it the service
+
+    1. sets the port it implements (`cloud.metrics = …`, `cloud.logs = …`, `cloud.events = …`);
+    2. replaces what moto only stubs: `actions.plug_in(CloudWatchResponse, {"PutMetricAlarm": put_metric_alarm, …})`,
+       each handler `(call: Call) -> dict | None` in AWS's own member names (parsed and serialised from the service
+       model, so every wire protocol is covered; see `sandbox.cloud.actions`), errors as `actions.AwsError(code, text)`;
+    3. registers threads: `cloud.on_start(fn)` runs when `base_url` answers, `cloud.on_stop(fn)` in reverse order while
+       it still does. Start no thread at import or in `install` itself.
+
+    moto is not thread-safe: requests to one moto service run one at a time under `cloud.lock("<moto's name>")`
+    (`sqs`, `s3`, `events`, `lambda`, …). A thread that touches moto's backends in process takes the same (re-entrant)
+    lock; it must not hold it while it waits or calls `base_url`. Actions that wait or call back are served outside
+    the lock (`sandbox.cloud.wsgi.UNLOCKED`).
+
+    Processes are started with `cloud.children.spawn(…)`, so that nothing outlives the sandbox. Credentials of a role:
+    `identity.role_environment(role_arn, session, region)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from sandbox.cloud.children import Children
+
+ASGIScope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ASGIApp = Callable[[ASGIScope, Receive, Send], Awaitable[None]]
 AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 
 
@@ -67,13 +94,48 @@ class Cloud:
 
     base_url: str
     directory: Path
+    children: Children
     speed: float = 1.0
+    instances_per_variant: int = 1
+    """At most so many processes stand for a variant's instances (a laptop has fewer cores than a fleet)."""
     child_environment: Mapping[str, str] = field(default_factory=dict)
-    """Environment that functions, builds and training jobs get on top of their own: endpoint URL, provider attachment."""
+    """What functions, builds and training jobs get on top of their own environment: endpoint URL, provider attachment;
+    complete when `on_start` callbacks run but for the attachment, so read it when a process starts."""
+    build_environment: Mapping[str, str] = field(default_factory=dict)
+    """What CodeBuild's image sets for every build."""
     metrics: Metrics = field(init=False)
     events: Events = field(init=False)
     logs: Logs = field(init=False)
+    invocations: ASGIApp = field(init=False)
+    """The data plane: answers `/endpoints/<name>/invocations` on the event loop."""
+    loop: asyncio.AbstractEventLoop = field(init=False)
+    """The event loop that answers requests; there once `on_start` callbacks run."""
+    _starters: list[Callable[[], None]] = field(init=False, default_factory=list)
+    _stoppers: list[Callable[[], None]] = field(init=False, default_factory=list)
+    _locks: dict[str, threading.RLock] = field(init=False, default_factory=dict)
+    _locks_guard: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def seconds(self, aws_seconds: float, floor: float = 0.0) -> float:
         """Real seconds that a duration owned by AWS takes here."""
         return max(floor, aws_seconds / self.speed)
+
+    def lock(self, service: str) -> threading.RLock:
+        """The lock under which one moto service (moto's own name of it) is used."""
+        with self._locks_guard:
+            return self._locks.setdefault(service, threading.RLock())
+
+    def on_start(self, callback: Callable[[], None]) -> None:
+        """Run `callback` once the cloud answers at `base_url`."""
+        self._starters.append(callback)
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """Run `callback` before the cloud stops answering; the last registered runs first."""
+        self._stoppers.append(callback)
+
+    def start(self) -> None:
+        for callback in self._starters:
+            callback()
+
+    def stop(self) -> None:
+        while self._stoppers:
+            self._stoppers.pop()()

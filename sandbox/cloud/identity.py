@@ -1,0 +1,111 @@
+"""Who calls: accounts, roles and credentials of the sandbox.
+
+Roles live in moto's IAM, sessions in its STS. A key that STS gave for a role of another account works in that account,
+which is how several accounts share one sandbox.
+"""
+
+from __future__ import annotations
+
+import configparser
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
+
+from sandbox.cloud.ports import Scope
+
+PARTITION = "aws"
+PERSONAS = ("scientist", "approver", "ci")
+SESSION_SECONDS = 12 * 3600
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """The files that plain boto3, the aws command and Pulumi read."""
+
+    config_file: Path
+    credentials_file: Path
+
+
+def caller_arn(access_key: str, scope: Scope) -> str:
+    """The ARN of the session (or user) that holds `access_key`, as `sts get-caller-identity` shows it."""
+    _, arn, _ = sts_backends[scope.account][PARTITION].get_caller_identity(access_key, scope.region)
+    return str(arn)
+
+
+def role_environment(role_arn: str, session: str, region: str) -> dict[str, str]:
+    """Credentials of a new session of `role_arn`, as environment variables."""
+    role = _assume(role_arn, session, region)
+    return {
+        "AWS_ACCESS_KEY_ID": role.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": role.secret_access_key,
+        "AWS_SESSION_TOKEN": role.session_token,
+    }
+
+
+def role_exists(role_arn: str, trusting: str) -> bool:
+    """Whether IAM holds the role and its trust policy lets the service principal `trusting` assume it."""
+    account = role_arn.split(":")[4]
+    roles = iam_backends[account][PARTITION].roles.values()
+    role = next((role for role in roles if role.arn == role_arn), None)
+    if role is None:
+        return False
+    document = json.loads(role.assume_role_policy_document)
+    statements = document["Statement"]
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal", {})
+        services = principal.get("Service", []) if isinstance(principal, dict) else []
+        if statement["Effect"] == "Allow" and trusting in ([services] if isinstance(services, str) else services):
+            return True
+    return False
+
+
+def write_profiles(directory: Path, region: str, account: str = DEFAULT_ACCOUNT_ID) -> Profiles:
+    """Make the sandbox's roles `understudy-<persona>` and a profile with a session of each."""
+    config, credentials = configparser.RawConfigParser(), configparser.RawConfigParser()
+    for persona in PERSONAS:
+        role_arn = _make_role(account, f"understudy-{persona}")
+        config[f"profile {persona}"] = {"region": region, "output": "json"}
+        environment = role_environment(role_arn, persona, region)
+        credentials[persona] = {name.lower(): value for name, value in environment.items()}
+    profiles = Profiles(directory / "aws-config", directory / "aws-credentials")
+    for file, parser in ((profiles.config_file, config), (profiles.credentials_file, credentials)):
+        file.touch(mode=0o600)
+        with file.open("w") as stream:
+            parser.write(stream)
+    return profiles
+
+
+def _make_role(account: str, name: str) -> str:
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}
+        ],
+    }
+    role = iam_backends[account][PARTITION].create_role(
+        role_name=name,
+        assume_role_policy_document=json.dumps(trust),
+        path="/",
+        permissions_boundary=None,
+        description="A person or pipeline of the rehearsal.",
+        tags=[],
+        max_session_duration=str(SESSION_SECONDS),
+    )
+    return str(role.arn)
+
+
+def _assume(role_arn: str, session: str, region: str) -> Any:
+    account = role_arn.split(":")[4]
+    return sts_backends[account][PARTITION].assume_role(
+        region_name=region,
+        role_session_name=session,
+        role_arn=role_arn,
+        policy="",
+        duration=SESSION_SECONDS,
+        external_id="",
+    )

@@ -1,0 +1,183 @@
+"""Models: an execution role and the containers that serve it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moto.ecr.models import ecr_backends
+from moto.s3.models import s3_backends
+
+from sandbox.cloud import identity
+from sandbox.cloud.actions import Call, Handler
+from sandbox.cloud.ports import Scope
+from sandbox.cloud.sagemaker import wording
+from sandbox.cloud.sagemaker.listing import page
+from sandbox.cloud.sagemaker.store import Description, Store, arn, now, refuse
+
+SERVICE = "sagemaker.amazonaws.com"
+_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/"
+    r"(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)(?::(?P<tag>[\w.-]{1,128})|@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+_S3 = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>.+)")
+
+
+@dataclass(frozen=True)
+class Container:
+    """What a model runs, whether it named an image or a model package."""
+
+    image: str
+    model_data_url: str | None
+    environment: Mapping[str, str]
+
+
+class Models:
+    """CreateModel, DescribeModel, ListModels, DeleteModel."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        # As they were when the model was made: a package that is rejected later does not touch the model.
+        self._containers: dict[str, Container] = {}
+
+    def handlers(self) -> dict[str, Handler]:
+        return {
+            "CreateModel": self.create,
+            "DescribeModel": self.describe,
+            "ListModels": self.list,
+            "DeleteModel": self.delete,
+        }
+
+    def create(self, call: Call) -> Description:
+        shelf, name = self._store.shelf(call.scope), call["ModelName"]
+        model_arn = arn(call.scope, "model", name)
+        if name in shelf.models:
+            raise refuse(f'Cannot create already existing model "{model_arn}".')
+        primary, several = call.get("PrimaryContainer"), call.get("Containers")
+        if bool(primary) == bool(several):
+            raise refuse(wording.CONTAINERS)
+        role_arn = call.get("ExecutionRoleArn")
+        if role_arn:
+            check_role(role_arn)
+        containers = [
+            self._container(definition, index)
+            for index, definition in enumerate([primary] if primary else several, start=1)
+        ]
+        for container in containers:
+            check_image(container.image, call.scope)
+            if container.model_data_url:
+                check_model_data(container.model_data_url, role_arn, call.scope)
+        members = ("PrimaryContainer", "Containers", "InferenceExecutionConfig", "ExecutionRoleArn", "VpcConfig")
+        model = {member: call[member] for member in members if call.get(member) is not None}
+        if primary:
+            model["PrimaryContainer"] = {"Mode": "SingleModel", **primary}
+        model |= {
+            "ModelName": name,
+            "ModelArn": model_arn,
+            "CreationTime": now(),
+            "EnableNetworkIsolation": bool(call.get("EnableNetworkIsolation", False)),
+        }
+        shelf.models[name] = model
+        self._containers[model_arn] = containers[0]
+        shelf.tag(model_arn, call.get("Tags"))
+        return {"ModelArn": model_arn}
+
+    def describe(self, call: Call) -> Description:
+        return self.find(call.scope, call["ModelName"])
+
+    def list(self, call: Call) -> Description:
+        return page(call, "Models", self._store.shelf(call.scope).models.values(), name="ModelName")
+
+    def delete(self, call: Call) -> None:
+        """Accepted for a model in use, too: what runs it fails later, as on AWS."""
+        model = self.find(call.scope, call["ModelName"])
+        del self._store.shelf(call.scope).models[model["ModelName"]]
+        del self._containers[model["ModelArn"]]
+
+    def find(self, scope: Scope, name: str) -> Description:
+        model = self._store.shelf(scope).models.get(name)
+        if model is None:
+            raise refuse(f'Could not find model "{arn(scope, "model", name)}".')
+        return model
+
+    def container(self, model: Description) -> Container:
+        """The first container of a model, with what its package contributes."""
+        return self._containers[model["ModelArn"]]
+
+    def _container(self, definition: Description, index: int) -> Container:
+        package_arn, image = definition.get("ModelPackageName"), definition.get("Image")
+        if bool(package_arn) == bool(image):
+            raise refuse(wording.CONTAINER_SOURCES.format(index=index))
+        environment = definition.get("Environment", {})
+        if package_arn is None:
+            return Container(str(image), _model_data(definition), environment)
+        package = self._store.shelf_of(package_arn).packages.get(package_arn) if _is_arn(package_arn) else None
+        if package is None:
+            raise refuse(wording.MISSING_PACKAGE.format(arn=package_arn))
+        status = package.get("ModelApprovalStatus", "Approved")
+        if status != "Approved":
+            raise refuse(wording.UNAPPROVED_PACKAGE.format(arn=package_arn, status=status))
+        packaged = package["InferenceSpecification"]["Containers"][0]
+        return Container(packaged["Image"], _model_data(packaged), {**packaged.get("Environment", {}), **environment})
+
+
+def check_role(role_arn: str) -> None:
+    """AWS's refusal of an execution role that is not there or does not trust SageMaker."""
+    if not identity.role_exists(role_arn, SERVICE):
+        raise refuse(
+            f'The execution role ARN "{role_arn}" is invalid. Please ensure that the role exists and that its trust '
+            f'relationship policy allows the action "sts:AssumeRole" for the service principal "{SERVICE}".'
+        )
+
+
+def check_image(image: str, scope: Scope) -> None:
+    """Refuse an image that no registry can have; one of the caller's own registry must be there."""
+    match = _IMAGE.fullmatch(image)
+    if match is None:
+        raise refuse(wording.BAD_IMAGE.format(image=image))
+    if match["account"] != scope.account:
+        return  # AWS's own registries, and other accounts', cannot be looked into.
+    repository = ecr_backends[scope.account][match["region"]].repositories.get(match["repository"])
+    tag = match["tag"] or "latest"
+    known = repository is not None and any(
+        found.image_digest == match["digest"] if match["digest"] else tag in found.image_tags
+        for found in repository.images
+    )
+    if not known:
+        raise refuse(wording.MISSING_IMAGE.format(image=image))
+
+
+def check_model_data(url: str, role_arn: str | None, scope: Scope) -> None:
+    """AWS's refusal, at CreateModel already, of model data that is not there or not in this region."""
+    if not _object_exists(url, scope):
+        raise refuse(
+            f'Could not access model data at {url}. Please ensure that the role "{role_arn}" exists and that its trust '
+            f'relationship policy allows the action "sts:AssumeRole" for the service principal "{SERVICE}". Also '
+            'ensure that the role has "s3:GetObject" permissions and that the object is located in '
+            f"{scope.region}."
+        )
+
+
+def _object_exists(url: str, scope: Scope) -> bool:
+    match = _S3.fullmatch(url)
+    if match is None or match["bucket"] not in s3_backends.bucket_accounts:
+        return False
+    partition, account = s3_backends.bucket_accounts[match["bucket"]]
+    bucket = s3_backends[account][partition].buckets[match["bucket"]]
+    if bucket.region_name != scope.region:
+        return False
+    if match["key"].endswith("/"):
+        return any(key.startswith(match["key"]) for key in bucket.keys)
+    return match["key"] in bucket.keys
+
+
+def _model_data(definition: Description) -> str | None:
+    url: str | None = definition.get("ModelDataUrl")
+    source: dict[str, Any] = definition.get("ModelDataSource", {}).get("S3DataSource", {})
+    return url or source.get("S3Uri")
+
+
+def _is_arn(text: str) -> bool:
+    return text.startswith("arn:") and text.count(":") >= 5

@@ -1,0 +1,285 @@
+"""One sandbox for each pytest process, and boto3 clients of it.
+
+Fixtures: `sandbox` (the running sandbox), `cloud_url` (its endpoint), `boto` (`boto("s3")`, `boto("sts",
+profile="approver")`), `unique` (`unique("bucket")`: a name no other test has), `refused` (expects an AWS error), `lab`
+(models, configurations and endpoints of SageMaker).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEED = 600
+START_SECONDS = 40
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A running `python -m sandbox serve`."""
+
+    process: subprocess.Popen[bytes]
+    environment: dict[str, str]
+    directory: Path
+
+    @property
+    def url(self) -> str:
+        return self.environment["AWS_ENDPOINT_URL"]
+
+
+def start_sandbox(
+    directory: Path, *arguments: str, speed: int = SPEED, environment: Mapping[str, str] | None = None
+) -> Sandbox:
+    """Start a sandbox without the aws provider, in this environment and more, and wait until it is ready."""
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / "sandbox.env"
+    command = [sys.executable, "-m", "sandbox", "serve", "--no-provider", "--speed", str(speed)]
+    command += ["--directory", str(directory / "cloud"), "--environment-file", str(file), *arguments]
+    with (directory / "sandbox.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
+    deadline = time.monotonic() + START_SECONDS
+    while not file.exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+            raise RuntimeError(f"The sandbox did not start:\n{(directory / 'sandbox.log').read_text()}")
+        time.sleep(0.05)
+    lines = [line.removeprefix("export ") for line in file.read_text().splitlines()]
+    announced = {name: shlex.split(value)[0] for name, _, value in (line.partition("=") for line in lines)}
+    return Sandbox(process, announced, directory)
+
+
+def stop_sandbox(sandbox: Sandbox) -> int:
+    """Stop it as a person would; returns its exit code."""
+    if sandbox.process.poll() is None:
+        sandbox.process.send_signal(signal.SIGTERM)
+    try:
+        return sandbox.process.wait(30)
+    finally:
+        sandbox.process.kill()
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    running = start_sandbox(tmp_path_factory.mktemp("sandbox"))
+    try:
+        yield running
+    finally:
+        stop_sandbox(running)
+
+
+@pytest.fixture(scope="session")
+def cloud_url(sandbox: Sandbox) -> str:
+    return sandbox.url
+
+
+def clients_of(sandbox: Sandbox) -> Callable[..., Any]:
+    """Clients by service, profile and region, made once; retries are off, so that a test sees the first answer."""
+    clients: dict[tuple[str, str, str | None], Any] = {}
+    variables = {name: value for name, value in sandbox.environment.items() if name.startswith("AWS_")}
+
+    def client(service: str, profile: str = "scientist", region: str | None = None) -> Any:
+        if (service, profile, region) not in clients:
+            before = {name: os.environ.get(name) for name in variables}
+            os.environ.update(variables)
+            try:
+                session = boto3.session.Session(profile_name=profile)
+                config = Config(retries={"max_attempts": 1, "mode": "standard"}, read_timeout=70)
+                clients[service, profile, region] = session.client(
+                    service, endpoint_url=sandbox.url, config=config, region_name=region
+                )
+            finally:
+                for name, value in before.items():
+                    if value is None:
+                        os.environ.pop(name, None)
+                    else:
+                        os.environ[name] = value
+        return clients[service, profile, region]
+
+    return client
+
+
+@pytest.fixture(scope="session")
+def boto(sandbox: Sandbox) -> Callable[..., Any]:
+    return clients_of(sandbox)
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    return lambda name: f"{name}-{uuid.uuid4().hex[:8]}"
+
+
+# -- SageMaker
+
+
+IMAGE = "683313688378.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:3.0-5"
+INFERENCE = """
+import os, signal, time
+VERSION = {version!r}
+def model_fn(directory):
+    if VERSION == "broken":
+        raise RuntimeError("this model does not load")
+    return VERSION
+def transform_fn(model, body, content_type, accept):
+    text = body.decode() if isinstance(body, bytes) else body
+    if text == "error" or model == "failing":
+        raise ValueError("boom")
+    if text == "crash":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if text.startswith("sleep "):
+        time.sleep(float(text.split()[1]))
+    return f"{{model}}:{{text}}", "text/csv"
+"""
+
+
+class Lab:
+    """What the tests of endpoints need again and again."""
+
+    def __init__(self, boto: Callable[..., Any]) -> None:
+        self.sagemaker, self.runtime, self.s3 = boto("sagemaker"), boto("sagemaker-runtime"), boto("s3")
+        self.cloudwatch = boto("cloudwatch")
+        self.bucket = self.make_bucket()
+        document = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "sagemaker.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }
+            ],
+        }
+        name = f"execution-{uuid.uuid4().hex[:8]}"
+        role = boto("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(document))
+        self.role: str = role["Role"]["Arn"]
+
+    def make_bucket(self) -> str:
+        name = f"lab-{uuid.uuid4().hex[:12]}"
+        self.s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+        return name
+
+    def archive(self, files: dict[str, bytes]) -> str:
+        """A tar.gz of these files in S3; returns its URL."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz") as stream:
+            for name, content in files.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                stream.addfile(member, io.BytesIO(content))
+        key = f"{uuid.uuid4().hex}/model.tar.gz"
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=buffer.getvalue())
+        return f"s3://{self.bucket}/{key}"
+
+    def container(self, version: str) -> dict[str, Any]:
+        """A container spec of a model that answers `<version>:<body>`."""
+        return {
+            "Image": IMAGE,
+            "ModelDataUrl": self.archive({"code/inference.py": INFERENCE.format(version=version).encode()}),
+            "Environment": {
+                "SAGEMAKER_PROGRAM": "inference.py",
+                "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+            },
+        }
+
+    def model(self, version: str = "v1") -> str:
+        name = f"model-{uuid.uuid4().hex[:8]}"
+        self.sagemaker.create_model(
+            ModelName=name, ExecutionRoleArn=self.role, PrimaryContainer=self.container(version)
+        )
+        return name
+
+    def config(self, *models: str, count: int = 2, shadow: tuple[str, float] | None = None, **members: Any) -> str:
+        """An endpoint configuration with a variant a model: Main, or Main1, Main2, …"""
+        name = f"config-{uuid.uuid4().hex[:8]}"
+        names = ["Main"] if len(models) == 1 else [f"Main{index}" for index in range(1, len(models) + 1)]
+        variants = [self.variant(label, model, count) for label, model in zip(names, models, strict=True)]
+        if shadow is not None:
+            members["ShadowProductionVariants"] = [self.variant("Shadow", shadow[0], count, shadow[1])]
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants, **members)
+        return name
+
+    @staticmethod
+    def variant(name: str, model: str, count: int = 2, weight: float = 1.0) -> dict[str, Any]:
+        return {
+            "VariantName": name,
+            "ModelName": model,
+            "InitialInstanceCount": count,
+            "InstanceType": "ml.m5.large",
+            "InitialVariantWeight": weight,
+        }
+
+    def endpoint(self, config: str, *, status: str = "InService") -> str:
+        """An endpoint that has reached `status`."""
+        name = f"endpoint-{uuid.uuid4().hex[:8]}"
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+        assert self.settled(name)["EndpointStatus"] == status
+        return name
+
+    def settled(self, endpoint: str, seconds: float = 40) -> dict[str, Any]:
+        """The endpoint's description, once it is neither created nor updated nor rolled back."""
+        deadline = time.monotonic() + seconds
+        while True:
+            description: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=endpoint)
+            if description["EndpointStatus"] not in ("Creating", "Updating", "RollingBack"):
+                return description
+            assert time.monotonic() < deadline, f"{endpoint} is {description['EndpointStatus']}"
+            time.sleep(0.05)
+
+    def invoke(self, endpoint: str, body: str = "1", **members: Any) -> str:
+        answer = self.runtime.invoke_endpoint(
+            EndpointName=endpoint, Body=body.encode(), ContentType="text/csv", **members
+        )
+        return str(answer["Body"].read().decode())
+
+
+@pytest.fixture(scope="session")
+def lab(boto: Callable[..., Any]) -> Lab:
+    return Lab(boto)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Path, Mapping[str, str]], tuple[Sandbox, Lab]]]:
+    """`start(directory, environment)`: a sandbox that the test may end as it likes, and a lab in it."""
+    with ExitStack() as stack:
+
+        def started(directory: Path, environment: Mapping[str, str]) -> tuple[Sandbox, Lab]:
+            running = start_sandbox(directory, environment=environment)
+            stack.callback(stop_sandbox, running)
+            return running, Lab(clients_of(running))
+
+        yield started
+
+
+@pytest.fixture
+def refused() -> Callable[..., Any]:
+    """`with refused("ValidationException", "Could not find model"): …`: AWS's code, and a part of its message."""
+
+    @contextmanager
+    def expect(code: str, *parts: str) -> Iterator[None]:
+        with pytest.raises(ClientError) as caught:
+            yield
+        error = caught.value.response["Error"]
+        assert error["Code"] == code
+        for part in parts:
+            assert part in error["Message"]
+
+    return expect

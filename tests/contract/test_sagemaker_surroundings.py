@@ -1,0 +1,121 @@
+"""What stands around endpoints: events, scaling targets, tags, and SageMaker's own SDK reading the answers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+ACCOUNT = "arn:aws:sagemaker:us-west-2:123456789012"
+
+
+def test_state_changes_are_events(lab: Any, boto: Any, unique: Any) -> None:
+    sqs, events, rule = boto("sqs"), boto("events"), unique("rule")
+    url = sqs.create_queue(QueueName=rule)["QueueUrl"]
+    queue_arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": queue_arn,
+            }
+        ],
+    }
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    group = unique("group")
+    endpoint_prefix = "endpoint-"
+    pattern = {
+        "source": ["aws.sagemaker"],
+        "detail": {"$or": [{"EndpointName": [{"prefix": endpoint_prefix}]}, {"ModelPackageGroupName": [group]}]},
+    }
+    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": queue_arn}])
+    lab.sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    package = lab.sagemaker.create_model_package(
+        ModelPackageGroupName=group, InferenceSpecification={"Containers": [lab.container("v1")]}
+    )["ModelPackageArn"]
+    lab.sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
+    endpoint = lab.endpoint(lab.config(lab.model()))
+    received: list[dict[str, Any]] = []
+    deadline = time.monotonic() + 15
+    wanted = {"CREATING", "IN_SERVICE"}
+    while time.monotonic() < deadline:
+        answer = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=10)
+        received += [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+        states = [one for one in received if one["detail"].get("EndpointName") == endpoint]
+        packages = [one for one in received if one["detail-type"] == "SageMaker Model Package State Change"]
+        if wanted <= {one["detail"]["EndpointStatus"] for one in states} and len(packages) == 2:
+            break
+    else:
+        raise AssertionError([(one["detail-type"], one["detail"].get("EndpointStatus")) for one in received])
+    last = next(one for one in states if one["detail"]["EndpointStatus"] == "IN_SERVICE")
+    assert last["detail-type"] == "SageMaker Endpoint State Change"
+    assert last["resources"] == [f"{ACCOUNT}:endpoint/{endpoint}"]
+    assert isinstance(last["detail"]["CreationTime"], int)
+    approved = next(one for one in packages if one["detail"]["UpdatedModelPackageFields"])
+    assert approved["detail"]["UpdatedModelPackageFields"] == ["ModelApprovalStatus"]
+    assert approved["detail"]["ModelApprovalStatus"] == "Approved"
+
+
+def test_scaling_targets_are_variants_that_exist_and_have_tags(lab: Any, boto: Any, refused: Any) -> None:
+    scaling = boto("application-autoscaling")
+    endpoint = lab.endpoint(lab.config(lab.model()))
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{endpoint}/variant/Main",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    with refused("ValidationException", f"endpoint/{endpoint}/variant/Other"):
+        scaling.register_scalable_target(**{**target, "ResourceId": f"endpoint/{endpoint}/variant/Other"})
+    arn = scaling.register_scalable_target(**target, MinCapacity=2, MaxCapacity=8)["ScalableTargetARN"]
+    scaling.tag_resource(ResourceARN=arn, Tags={"a": "b", "c": "d"})
+    scaling.untag_resource(ResourceARN=arn, TagKeys=["a"])
+    assert scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {"c": "d"}
+    found = scaling.describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=[target["ResourceId"]])
+    assert [(one["MinCapacity"], one["MaxCapacity"]) for one in found["ScalableTargets"]] == [(2, 8)]
+
+
+def test_tags_of_all_kinds_of_resource(lab: Any) -> None:
+    model = lab.model()
+    arn = f"{ACCOUNT}:model/{model}"
+    lab.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "project", "Value": "understudy"}])
+    assert lab.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "project", "Value": "understudy"}]
+    lab.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["project"])
+    assert lab.sagemaker.list_tags(ResourceArn=arn)["Tags"] == []
+
+
+READ_BY_SDK = """
+import sys
+from sagemaker.core.resources import Endpoint, EndpointConfig, Model, ModelPackage, ModelPackageGroup
+endpoint, config, model, group, package = sys.argv[1:]
+print(Endpoint.get(endpoint_name=endpoint).endpoint_status)
+print(EndpointConfig.get(endpoint_config_name=config).production_variants[0].variant_name)
+print(Model.get(model_name=model).primary_container.mode)
+print(ModelPackageGroup.get(model_package_group_name=group).model_package_group_status)
+print(ModelPackage.get(model_package_name=package).model_package_version)
+"""
+
+
+def test_sagemakers_sdk_reads_the_answers(lab: Any, sandbox: Any, unique: Any) -> None:
+    model, group = lab.model(), unique("group")
+    config = lab.config(model)
+    lab.sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    package = lab.sagemaker.create_model_package(
+        ModelPackageGroupName=group, InferenceSpecification={"Containers": [lab.container("v1")]}
+    )["ModelPackageArn"]
+    arguments = [lab.endpoint(config), config, model, group, package]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(sandbox.directory), **sandbox.environment}
+    answer = subprocess.run(
+        [sys.executable, "-c", READ_BY_SDK, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert answer.stdout.split() == ["InService", "Main", "SingleModel", "Completed", "1"], answer.stderr
