@@ -1,0 +1,278 @@
+"""The file backend: Pulumi's layout below `<folder>/.pulumi/`.
+
+stacks/<project>/<stack>.json (+ .bak), history/, backups/, locks/, meta.yaml; every file has an `.attrs` companion.
+Files appear whole: they are written beside their place and renamed.
+"""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import hashlib
+import json
+import os
+import socket
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from sandbox.engine.errors import EngineError, RefusedError
+from sandbox.engine.secrets import Crypter
+from sandbox.engine.state import (
+    NEWEST_VERSION,
+    Snapshot,
+    now,
+    refuse_plain_providers,
+    snapshot_from_json,
+    snapshot_to_text,
+    unsealer,
+)
+
+ORGANIZATION = "organization"
+
+
+def home() -> Path:
+    return Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+
+
+def backend_url() -> str:
+    """PULUMI_BACKEND_URL, else what `pulumi login` stored. Only file backends are known."""
+    url = os.environ.get("PULUMI_BACKEND_URL")
+    if not url:
+        stored = home() / "credentials.json"
+        url = json.loads(stored.read_text("utf-8")).get("current") if stored.exists() else None
+    if not url:
+        raise EngineError("no backend is chosen; set PULUMI_BACKEND_URL=file://<folder>")
+    if not url.startswith("file://"):
+        raise RefusedError(f"backend {url.split(':', maxsplit=1)[0]}://")
+    return url
+
+
+class Backend:
+    def __init__(self, url: str) -> None:
+        path = unquote(urlparse(url).path) if not url.startswith("file://~") else url.removeprefix("file://")
+        self.url = url
+        self.folder = Path(path).expanduser()
+        if not self.folder.is_dir():
+            raise EngineError(f"unable to open bucket {url}: {self.folder} is not a folder; create it first")
+        self.root = self.folder / ".pulumi"
+        meta = self.root / "meta.yaml"
+        if not meta.exists():
+            write(meta, "version: 1\n", "text/plain; charset=utf-8")
+
+    def stack(self, project: str, name: str) -> StackStore:
+        return StackStore(self, project, name)
+
+    def names(self, project: str) -> list[str]:
+        folder = self.root / "stacks" / project
+        return sorted(p.stem for p in folder.glob("*.json")) if folder.is_dir() else []
+
+    def projects(self) -> list[str]:
+        folder = self.root / "stacks"
+        return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A checkpoint as read: its resources, the salt its secrets are encrypted with."""
+
+    snapshot: Snapshot
+    crypter: Crypter | None
+
+
+class StackStore:
+    """One stack's files."""
+
+    def __init__(self, backend: Backend, project: str, name: str) -> None:
+        self.backend, self.project, self.name = backend, project, name
+        root = backend.root
+        self.path = root / "stacks" / project / f"{name}.json"
+        self.history_folder = root / "history" / project / name
+        self.backup_folder = root / "backups" / project / name
+        self.lock_folder = root / "locks" / ORGANIZATION / project / name
+
+    @property
+    def full_name(self) -> str:
+        return f"{ORGANIZATION}/{self.project}/{self.name}"
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def create(self) -> None:
+        """Raises EngineError when the stack is there already."""
+        if self.exists():
+            raise EngineError(f"stack '{self.full_name}' already exists")
+        self._write_checkpoint(None)
+
+    def remove(self) -> None:
+        for path in (self.path, self.path.with_name(self.path.name + ".bak")):
+            for file in (path, path.with_name(path.name + ".attrs")):
+                file.unlink(missing_ok=True)
+
+    # -- checkpoint
+    def raw(self) -> dict[str, Any]:
+        """The checkpoint's `latest` document. Raises EngineError when the file cannot be trusted."""
+        try:
+            document = json.loads(self.path.read_text("utf-8"))
+        except FileNotFoundError as e:
+            raise EngineError(f"no stack named '{self.name}' found") from e
+        except ValueError as e:
+            raise EngineError(
+                f"{self.path}: could not read the state: {e}; the last good one is {self.path.name}.bak, "
+                f"older ones are in {self.backup_folder}"
+            ) from e
+        version = document.get("version") if isinstance(document, dict) else None
+        if not isinstance(version, int) or not isinstance(document.get("checkpoint"), dict):
+            raise EngineError(f"{self.path}: not a checkpoint of Pulumi")
+        if document.get("features"):
+            raise RefusedError(f"{self.path}: state that uses {', '.join(document['features'])}")
+        if version > NEWEST_VERSION:
+            raise EngineError(
+                f"{self.path}: the stack's state has version {version}, newer than {NEWEST_VERSION}, the newest this "
+                "engine knows; use a newer Pulumi CLI"
+            )
+        return document["checkpoint"].get("latest") or {}
+
+    def load(self) -> Loaded:
+        """The state. Secrets are decrypted, which asks for the passphrase, only if there are any."""
+        raw = self.raw()
+        salt = ((raw.get("secrets_providers") or {}).get("state") or {}).get("salt")
+        crypter = Crypter(salt) if salt else None
+        where = str(self.path)
+        snapshot = snapshot_from_json(raw, unsealer(crypter, where))
+        refuse_plain_providers(snapshot, where)
+        return Loaded(snapshot, crypter)
+
+    def save(self, snapshot: Snapshot, crypter: Crypter) -> None:
+        self._write_checkpoint(snapshot_to_text(snapshot, crypter))
+
+    def _write_checkpoint(self, latest: str | None) -> None:
+        """Writes the checkpoint around the text of its `latest`; what was there becomes the `.bak`."""
+        if self.path.exists():
+            backup = self.path.with_name(self.path.name + ".bak")
+            temporary = backup.with_name(f".{backup.name}.{os.getpid()}.tmp")
+            temporary.unlink(missing_ok=True)
+            temporary.hardlink_to(self.path)
+            temporary.replace(backup)
+        rest = "" if latest is None else f',"latest":{latest}'
+        write(self.path, f'{{"version":3,"checkpoint":{{"stack":{json.dumps(self.full_name)}{rest}}}}}')
+
+    # -- history
+    def history(self) -> list[dict[str, Any]]:
+        """Entries, newest first, with `version` counted from 1."""
+        files = sorted(self.history_folder.glob("*.history.json")) if self.history_folder.is_dir() else []
+        entries = [json.loads(f.read_text("utf-8")) | {"version": i} for i, f in enumerate(files, 1)]
+        return entries[::-1]
+
+    def add_history(self, entry: dict[str, Any]) -> None:
+        stamp = time.time_ns()
+        base = f"{self.name}-{stamp}"
+        write(self.history_folder / f"{base}.history.json", json.dumps(entry, indent=4))
+        state = self.path.read_text("utf-8")
+        write(self.history_folder / f"{base}.checkpoint.json", state)
+        write(self.backup_folder / f"{self.name}.{stamp}.json", state)
+
+    # -- lock
+    def locks(self) -> list[Path]:
+        return sorted(self.lock_folder.glob("*.json")) if self.lock_folder.is_dir() else []
+
+    def lock(self) -> Lock:
+        """Takes the stack's lock. Raises EngineError naming who holds it."""
+        return Lock(self)
+
+    def cancel(self) -> None:
+        for path in self.locks():
+            path.with_name(path.name + ".attrs").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+
+class Lock:
+    """The right to change a stack: a file of our own that is the only one.
+
+    Two that begin at once both write theirs and both look: as each looks after its own is in place, at most one
+    finds itself alone; the older of the two goes on, by the file's time and name.
+    """
+
+    def __init__(self, store: StackStore) -> None:
+        self.store = store
+        self._refuse_if_held()
+        self.path = store.lock_folder / f"{uuid.uuid4()}.json"
+        holder = {
+            "pid": os.getpid(),
+            "username": getpass.getuser(),
+            "hostname": socket.gethostname(),
+            "timestamp": now(),
+        }
+        write(self.path, json.dumps(holder))
+        try:
+            self._refuse_if_held()
+        except EngineError:
+            self.release()
+            raise
+
+    def _refuse_if_held(self) -> None:
+        mine = getattr(self, "path", None)
+        others = [p for p in self.store.locks() if p != mine]
+        if not others:
+            return
+        lines = [
+            f"the stack is currently locked by {len(others)} lock(s). Either wait for the other process(es) to end or "
+            "delete the lock file with `pulumi cancel`."
+        ]
+        for path in others:
+            lines.append(f"  {self.store.backend.url}/{path.relative_to(self.store.backend.folder)}: {_holder(path)}")
+        raise EngineError("\n".join(lines))
+
+    def release(self) -> None:
+        self.path.with_name(self.path.name + ".attrs").unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+
+def _holder(path: Path) -> str:
+    try:
+        h = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return "created by a process that is ending"
+    return f"created by {h.get('username')}@{h.get('hostname')} (pid {h.get('pid')}) at {h.get('timestamp')}"
+
+
+def write(path: Path, text: str, content_type: str = "application/json") -> None:
+    """Writes a file and its `.attrs` companion; readers see the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = text.encode("utf-8")
+    digest = hashlib.md5(data, usedforsecurity=False).digest()
+    attributes = {
+        "user.cache_control": "",
+        "user.content_disposition": "",
+        "user.content_encoding": "",
+        "user.content_language": "",
+        "user.content_type": content_type,
+        "user.metadata": None,
+        "md5": base64.b64encode(digest).decode(),
+    }
+    for target, content in ((path.with_name(path.name + ".attrs"), json.dumps(attributes).encode()), (path, data)):
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        temporary.write_bytes(content)
+        temporary.replace(target)
+
+
+# -- the selected stack ------------------------------------------------------------------------------------------------
+def _workspace_file(root: Path, project: str) -> Path:
+    digest = hashlib.sha1(str(root / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
+    return home() / "workspaces" / f"{project}-{digest}-workspace.json"
+
+
+def selected(root: Path, project: str) -> str | None:
+    """The stack `stack select` chose for the project in this folder."""
+    path = _workspace_file(root, project)
+    name = json.loads(path.read_text("utf-8")).get("stack") if path.exists() else None
+    return str(name).rsplit("/", 1)[-1] if name else None
+
+
+def select(root: Path, project: str, stack: str | None) -> None:
+    path = _workspace_file(root, project)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"stack": f"{ORGANIZATION}/{project}/{stack}"} if stack else {}), "utf-8")

@@ -1,0 +1,41 @@
+"""What a person of the engine may see go wrong.
+
+EngineError: what, where and what to do; printed as `error: …`, exit code 1.
+  RefusedError: a Pulumi feature this engine knows by name and does not have.
+  ProviderError: a provider's answer to a call was an error.
+  InitError: a provider created or updated an object that did not become ready.
+Everything else is a bug and shows as a traceback.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class EngineError(Exception):
+    """A failure that is the user's to repair; the message is complete."""
+
+
+class RefusedError(EngineError):
+    """A feature of Pulumi that this engine does not have."""
+
+    def __init__(self, feature: str) -> None:
+        super().__init__(
+            f"{feature}: not supported by the embedded engine; use the Pulumi CLI for it (limits: docs/engine.md)"
+        )
+
+
+class ProviderError(EngineError):
+    """A provider call failed. `unknown_outcome`: the object may have changed all the same."""
+
+    def __init__(self, message: str, *, unimplemented: bool = False) -> None:
+        super().__init__(message)
+        self.unimplemented = unimplemented
+
+
+class InitError(ProviderError):
+    """The object exists under `id` with `outputs`, but `reasons` tell why it is not ready."""
+
+    def __init__(self, ident: str, outputs: dict[str, Any], reasons: list[str]) -> None:
+        super().__init__("\n".join(["1 error occurred:", *(f"\t* {r}" for r in reasons), ""]))
+        self.id, self.outputs, self.reasons = ident, outputs, reasons

@@ -1,0 +1,309 @@
+"""Carries out steps: asks the planner, calls providers, keeps the journal, reports."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sandbox.engine.apply import Applier
+from sandbox.engine.errors import EngineError, InitError, ProviderError
+from sandbox.engine.instances import Instances
+from sandbox.engine.journal import Journal
+from sandbox.engine.planner import Plan, Planner
+from sandbox.engine.providers import Plugins
+from sandbox.engine.state import STACK_TYPE, Resource, Snapshot, copied
+from sandbox.engine.steps import Check, CheckError, ConfigDiff, Diff, Goal, Question, Step, waves
+from sandbox.engine.values import Properties, equal
+
+
+class Reporter(Protocol):
+    """Who is told what happens."""
+
+    def before(self, step: Step) -> None: ...
+    def after(self, step: Step, op: str, seconds: float) -> None: ...
+    def failed(self, step: Step, seconds: float) -> None: ...
+    def diagnostic(self, severity: str, message: str, urn: str = "") -> None: ...
+
+
+class StoppedError(Exception):
+    """The deployment is over (an error, or cancelled): nothing more is started."""
+
+
+@dataclass
+class Options:
+    preview: bool = False
+    parallel: int = 16
+    refresh: bool = False
+    replace: tuple[str, ...] = ()
+    exclude_protected: bool = False
+    secret_outputs: dict[str, str] = field(default_factory=dict)
+
+
+class Executor:
+    def __init__(
+        self, base: Snapshot, options: Options, plugins: Plugins, journal: Journal, reporter: Reporter
+    ) -> None:
+        self.options = options
+        self.preview = options.preview
+        self.plugins = plugins
+        self.journal = journal
+        self.reporter = reporter
+        self.instances = Instances(plugins, base)
+        self.planner = self._planner(base)
+        self.counts: dict[str, int] = {}
+        self.maybe_corrupt = False
+        self.saw_error = False  # a preview goes on after it and fails at its end
+        self.error = ""  # "", "refused" (said already), "failed" or "canceled"
+        self.stopped = threading.Event()
+        self.stopped_or_ended = threading.Event()
+        self._planning = threading.RLock()
+        self._slots = threading.Semaphore(options.parallel)
+        self._idle = threading.Condition()
+        self._running = 0
+        self._empty_outputs = ""
+        self._seen: dict[str, Step] = {}
+
+    def _planner(self, base: Snapshot) -> Planner:
+        def on_error(urn: str, message: str) -> None:
+            self.reporter.diagnostic("error", message, urn)
+            self.saw_error = True
+
+        planner = Planner(base, preview=self.preview, replace=self.options.replace, on_error=on_error)
+        self._applier = Applier(self.instances, planner.going, preview=self.preview)
+        return planner
+
+    def rebase(self, base: Snapshot) -> None:
+        """After a refresh: what was read is what the rest of the deployment starts from."""
+        if not self.preview:
+            self.journal.replace_base(base.resources)
+        self.instances.base = base
+        self.planner = self._planner(base)
+
+    # -- what the monitor calls
+    def register(self, goal: Goal) -> Resource:
+        """Plans and carries out one registration. Raises StoppedError when the deployment is over."""
+        with self._planning:
+            self._go_on()
+            try:
+                steps = self._answered(self.planner.plan(goal))
+                self._rename(goal.urn)
+            except CheckError as e:
+                for message in e.messages:
+                    self.reporter.diagnostic("error", message, e.urn)
+                self.stop("refused")
+                raise StoppedError from e
+            except EngineError as e:
+                self.reporter.diagnostic("error", str(e), goal.urn)
+                self.stop("refused")
+                raise StoppedError from e
+        return self._chain(steps)
+
+    def _rename(self, urn: str) -> None:
+        """A resource found under an alias has a new URN: references to it in the old state follow."""
+        renames = {was: now_ for was, now_ in self.planner.renames.items() if now_ == urn}
+        if renames:
+            for r in self.planner.base.resources:
+                r.renamed(renames)
+
+    def read(self, new: Resource) -> Resource:
+        with self._planning:
+            self._go_on()
+            try:
+                steps = self.planner.read(new)
+            except CheckError as e:
+                self.reporter.diagnostic("error", str(e), e.urn)
+                self.stop("refused")
+                raise StoppedError from e
+        return self._chain(steps)
+
+    def outputs(self, urn: str, outputs: Properties, *, finished: bool = False) -> None:
+        """RegisterResourceOutputs of a component. A Stack that exports nothing keeps its old outputs until the
+        program has `finished` without an error."""
+        self._go_on()
+        step = self._seen.get(urn)
+        if step is None or step.new is None:
+            raise EngineError(f"outputs of {urn}, which was not registered")
+        if step.new.type == STACK_TYPE and not outputs and not finished:
+            self._empty_outputs = urn
+            return
+        changed = not equal(step.new.outputs, outputs)
+        step.new.outputs = outputs
+        self.reporter.after(step, step.op, -1)
+        if changed and not self.preview:
+            self.journal.changed()
+
+    def stack_before(self) -> Resource | None:
+        return next((r for r in self.planner.base.resources if r.type == STACK_TYPE), None)
+
+    def stack_after(self) -> Resource | None:
+        step = next((s for s in self._seen.values() if s.resource.type == STACK_TYPE), None)
+        return step.new if step else None
+
+    def program_succeeded(self) -> None:
+        if self._empty_outputs:
+            self.outputs(self._empty_outputs, {}, finished=True)
+
+    def delete_the_rest(self) -> None:
+        """After a successful program: what it no longer has."""
+        steps = self.planner.deletions()
+        if self.options.exclude_protected:
+            steps = without_protected(steps)
+        try:
+            for step in steps:
+                if step.resource.provider:
+                    self.instances.get(step.resource.provider)
+        except EngineError as e:
+            self.reporter.diagnostic("error", str(e))
+            self.stop("failed")
+            return
+        for wave in waves(steps):
+            with ThreadPoolExecutor(max(1, min(self.options.parallel, len(wave)))) as pool:
+                for future in [pool.submit(self._quietly, step) for step in wave]:
+                    future.result()
+            if self.stopped.is_set():
+                return
+
+    def _quietly(self, step: Step) -> None:
+        try:
+            self._go_on()
+            self._step(step)
+        except StoppedError:
+            return
+
+    def stop(self, why: str) -> None:
+        """Nothing more starts; what runs goes on to its end."""
+        if not self.stopped.is_set():
+            self.error = why
+            self.stopped.set()
+            self.stopped_or_ended.set()
+
+    def wait_idle(self) -> None:
+        with self._idle:
+            self._idle.wait_for(lambda: self._running == 0)
+
+    def _go_on(self) -> None:
+        if self.stopped.is_set():
+            raise StoppedError
+
+    # -- answers to the planner
+    def _answered(self, plan: Plan) -> list[Step]:
+        try:
+            question = next(plan)
+            while True:
+                question = plan.send(self._answer(question))
+        except StopIteration as e:
+            steps: list[Step] = e.value
+            return steps
+
+    def _answer(self, question: Question) -> object:
+        match question:
+            case Check(resource=r, olds=olds, news=news):
+                if r.is_provider:
+                    return self.instances.check_config(r, olds, news)
+                return self.instances.get(r.provider).check(r, olds, news)
+            case Diff(old=old, new=new, news=news, ignore_changes=ignore):
+                if old.is_provider:
+                    return self.instances.diff_config(self.instances.candidate(old), old.urn, old, news)
+                reference = new.provider if new else old.provider
+                known = copied(old, urn=new.urn) if new else old
+                return self.instances.get(reference).diff(known, old.inputs, old.outputs, news, ignore)
+            case ConfigDiff():
+                return self.instances.compare(question)
+
+    # -- steps
+    def _chain(self, steps: list[Step]) -> Resource:
+        """Carries out a registration's steps one after the other; the resource it ends with."""
+        queue = list(steps)
+        last: Resource | None = None
+        while queue:
+            step = queue.pop(0)
+            self._go_on()
+            self._step(step)
+            last = step.new or last
+            if step.follow_up:
+                queue.append(step.follow_up)
+        if last is None:
+            raise AssertionError("a registration without a result")
+        return last
+
+    def _step(self, step: Step) -> None:
+        with self._slots:
+            self._go_on()
+            with self._idle:
+                self._running += 1
+            try:
+                self._carry_out(step)
+            finally:
+                with self._idle:
+                    self._running -= 1
+                    self._idle.notify_all()
+
+    def _carry_out(self, step: Step) -> None:
+        started = time.monotonic()
+        if step.new is not None:
+            self._seen[step.urn] = step
+        self.reporter.before(step)
+        if not self.preview:
+            self.journal.begin(step)
+        try:
+            self._applier.apply(step)
+        except InitError as e:
+            if step.old and step.condemns_old:
+                step.old.delete = True
+            self._fail(step, e, started, recorded=True)
+        except EngineError as e:
+            self._fail(step, e, started, recorded=False)
+        except BaseException as e:
+            self._fail(step, EngineError(f"internal error: {e!r}"), started, recorded=False)
+            raise
+        if (
+            step.logical
+            and not step.resource.is_default_provider
+            and not (
+                (step.op == "read" and step.old and step.new and step.old.outputs == step.new.outputs)
+                or (step.op == "read" and not step.old)
+            )
+        ):
+            self.counts[step.op] = self.counts.get(step.op, 0) + 1
+        if step.resource.custom or step.resource.type == STACK_TYPE:
+            self.reporter.after(step, step.op, time.monotonic() - started)
+        if not self.preview:
+            self.journal.end(step, True)
+
+    def report_failure(self, step: Step, error: EngineError, started: float) -> None:
+        prefix = "Preview failed: " if self.preview else ""
+        self.reporter.diagnostic("error", f"{prefix}{error}", step.urn)
+        if self.preview:
+            return
+        creating = step.op in ("create", "create-replacement")
+        if isinstance(error, ProviderError) and not isinstance(error, InitError) and not creating:
+            self.maybe_corrupt = True
+        self.reporter.failed(step, time.monotonic() - started)
+
+    def _fail(self, step: Step, error: EngineError, started: float, *, recorded: bool) -> None:
+        self.report_failure(step, error, started)
+        if not self.preview:
+            self.journal.end(step, recorded)
+        self.stop("failed")
+        raise StoppedError from error
+
+
+def without_protected(steps: list[Step]) -> list[Step]:
+    """`--exclude-protected`: protected resources stay, and everything they need."""
+    stays = {s.urn for s in steps if s.resource.protect}
+    by_urn = {s.urn: s for s in steps}
+    queue = list(stays)
+    while queue:
+        found = by_urn.get(queue.pop())
+        for need in found.resource.needs() if found else ():
+            if need not in stays:
+                stays.add(need)
+                queue.append(need)
+    return [s for s in steps if s.urn not in stays]
+
+
+def default_provider_name(version: str) -> str:
+    return "default_" + version.replace(".", "_").replace("-", "_").replace("+", "_") if version else "default"

@@ -1,0 +1,83 @@
+"""The provider instances of a deployment: those of the old state, and those the program registers."""
+
+from __future__ import annotations
+
+import threading
+
+from sandbox.engine.errors import EngineError
+from sandbox.engine.providers import Plugins, Provider
+from sandbox.engine.state import Resource, Snapshot
+from sandbox.engine.steps import ConfigDiff, DiffAnswer, changed_keys, package_of
+from sandbox.engine.values import UNKNOWN_TEXT, Properties
+
+
+class Instances:
+    def __init__(self, plugins: Plugins, base: Snapshot) -> None:
+        self._open = plugins.open
+        self.base = base
+        self._instances: dict[str, Provider] = {}
+        self._candidates: dict[str, Provider] = {}
+        self._registered: dict[str, Resource] = {}
+        self._lock = threading.RLock()
+
+    def check_config(self, r: Resource, olds: Properties, news: Properties) -> tuple[Properties, list[tuple[str, str]]]:
+        """`__internal` is the engine's own: providers never see it."""
+        inputs, failures = self.candidate(r).check_config(r.urn, public(olds), public(news))
+        if "__internal" in news:
+            inputs = {**inputs, "__internal": news["__internal"]}
+        return inputs, failures
+
+    def diff_config(self, provider: Provider, urn: str, old: Resource, news: Properties) -> DiffAnswer:
+        was, now_ = public(old.inputs), public(news)
+        answer = provider.diff_config(urn, was, old.outputs, now_)
+        if answer.changes is None:
+            answer.changes = bool(changed_keys(was, now_))
+        return answer
+
+    def candidate(self, r: Resource) -> Provider:
+        """The instance a provider resource that is being registered will become."""
+        with self._lock:
+            if r.urn not in self._candidates:
+                self._candidates[r.urn] = self._open(package_of(r.type))
+            return self._candidates[r.urn]
+
+    def resource(self, reference: str) -> Resource | None:
+        urn, _, ident = reference.rpartition("::")
+        new = self._registered.get(urn)
+        if new and new.id == ident.replace(UNKNOWN_TEXT, ""):
+            return new
+        return next((r for r in self.base.resources if r.urn == urn and r.id == ident), None)
+
+    def get(self, reference: str) -> Provider:
+        """The configured instance a resource refers to; one of the old state is configured on first use."""
+        with self._lock:
+            if reference not in self._instances:
+                r = self.resource(reference)
+                if r is None:
+                    raise EngineError(f"unknown provider '{reference}'; its entry is missing from the state")
+                provider = self._open(package_of(r.type))
+                provider.configure(r, public(r.inputs))
+                self._instances[reference] = provider
+            return self._instances[reference]
+
+    def adopt(self, r: Resource, same: Resource | None = None) -> None:
+        """A provider resource is registered: its instance is configured and can be referred to."""
+        with self._lock:
+            self._registered[r.urn] = r
+            if r.reference not in self._instances or r is not same:
+                self._instances[r.reference] = self.candidate(r)
+            provider = self._instances[r.reference]
+        provider.configure(r, public(r.inputs))
+
+    def compare(self, question: ConfigDiff) -> DiffAnswer:
+        """Whether going from one instance to another replaces what they manage."""
+        before, after = self.resource(question.old), self.resource(question.new)
+        if before is None or after is None:
+            return DiffAnswer(True, replaces=["provider"])
+        self.get(question.old)
+        return self.diff_config(self.get(question.new), after.urn, before, after.inputs)
+
+
+def public(inputs: Properties) -> Properties:
+    """A provider's inputs without the engine's own."""
+    return {k: v for k, v in inputs.items() if k != "__internal"}

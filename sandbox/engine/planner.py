@@ -1,0 +1,302 @@
+"""The pure planner: old state and registrations in, steps out.
+
+It talks to nobody. Where Pulumi's engine asks a provider, `plan` yields the question (`Check`, `Diff`, `ConfigDiff`)
+and is sent the answer, so a test drives it with a list of answers and the executor with real providers.
+Source of the rules: pkg/resource/deploy/step_generator.go in pulumi/pulumi, held against the recorded cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
+
+from sandbox.engine.state import Resource, Snapshot, provider_urn
+from sandbox.engine.steps import (
+    INIT_ERROR,
+    Check,
+    CheckError,
+    ConfigDiff,
+    Diff,
+    DiffAnswer,
+    Goal,
+    PropertyChange,
+    Question,
+    Step,
+    changed_keys,
+    failure_text,
+)
+from sandbox.engine.values import UNKNOWN, Properties, covers, differences, equal, join, parse_path, with_ignored
+
+Plan = Generator[Question, Any, list[Step]]
+
+
+class Planner:
+    """Plans one deployment, a registration at a time."""
+
+    def __init__(
+        self,
+        base: Snapshot,
+        *,
+        preview: bool = False,
+        replace: Iterable[str] = (),
+        on_error: Callable[[str, str], None] | None = None,
+    ) -> None:
+        self.base = base
+        self.preview = preview
+        self.on_error = on_error
+        self._replace_targets = frozenset(replace)
+        self.olds: dict[str, Resource] = {r.urn: r for r in base.resources if not r.delete}
+        self._seen: set[str] = set()  # URNs registered or read
+        self._kept: set[str] = set()  # URNs of the base that this deployment goes on with
+        self._deleted_early: dict[str, list[str]] = {}  # deleted before a replacement -> replacement keys
+        self.going: set[str] = set()  # URNs with an object that this deployment deletes
+        self.renames: dict[str, str] = {}  # alias in the state -> URN now
+
+    # -- registrations
+    def plan(self, goal: Goal) -> Plan:
+        """The steps of one registration. Raises CheckError when it is refused."""
+        self._claim(goal.urn)
+        old = self._find_old(goal)
+        new = goal.resource(goal.inputs)
+        if old and old.external is False:
+            new.inputs = with_ignored(goal.inputs, old.inputs, goal.ignore_changes)
+        recreating = goal.urn in self._deleted_early
+        if goal.custom and goal.id and (old is None or old.external or goal.id not in (old.id, old.import_id)):
+            return self._import(goal, old, new, recreating)
+        new.import_id = goal.id
+        targeted = old is not None and old.urn in self._replace_targets
+        fresh = old is None or recreating or old.external or targeted
+        if goal.custom:
+            news = goal.inputs if fresh else new.inputs
+            new.inputs = yield from self._check(new, {} if fresh or old is None else old.inputs, news)
+        if old is None:
+            return [Step("create", goal.urn, None, new)]
+        self._kept.add(old.urn)
+        if recreating:
+            keys = self._deleted_early.pop(goal.urn)
+            return [
+                Step("replace", goal.urn, old, new),
+                Step("create-replacement", goal.urn, old, new, keys=keys, logical=False),
+            ]
+        if old.external and goal.custom:
+            return [
+                Step("create-replacement", goal.urn, old, new, logical=False, condemns_old=True),
+                Step("replace", goal.urn, old, new),
+            ]
+        return (yield from self._from_diff(goal, old, new, targeted))
+
+    def _from_diff(self, goal: Goal, old: Resource, new: Resource, targeted: bool) -> Plan:
+        diff = yield from self._diff(goal, old, new, targeted)
+        if old.pending_replacement or (diff.changes and diff.replace):
+            return (yield from self._replacement(goal, old, new, diff, targeted))
+        if diff.changes or old.init_errors:
+            return [
+                Step(
+                    "update",
+                    goal.urn,
+                    old,
+                    new,
+                    diffs=diff.diffs,
+                    detailed=diff.detailed,
+                    ignore_changes=goal.ignore_changes,
+                )
+            ]
+        return [Step("same", goal.urn, old, new)]
+
+    def read(self, new: Resource) -> list[Step]:
+        """The steps of `Resource.get`: an external resource, which is read and never owned."""
+        self._claim(new.urn)
+        old = self.olds.get(new.urn)
+        if old is None:
+            return [Step("read", new.urn, None, new)]
+        self._kept.add(old.urn)
+        if old.external:
+            return [Step("read", new.urn, old, new)]
+        return [
+            Step("read-replacement", new.urn, old, new, logical=False, condemns_old=True),
+            Step("replace", new.urn, old, new),
+        ]
+
+    def _claim(self, urn: str) -> None:
+        if urn in self._seen:
+            raise CheckError(urn, [f"Duplicate resource URN '{urn}'; try giving it a unique name"])
+        if urn in self.renames:
+            raise CheckError(
+                urn,
+                [f"Duplicate resource URN '{urn}' conflicting with alias on resource with URN '{self.renames[urn]}'"],
+            )
+        self._seen.add(urn)
+
+    def _find_old(self, goal: Goal) -> Resource | None:
+        if goal.urn in self.olds:
+            return self.olds[goal.urn]
+        for alias in goal.aliases:
+            old = self.olds.get(alias)
+            if old is None:
+                continue
+            if alias in self._seen:
+                raise CheckError(
+                    goal.urn,
+                    [f"Alias '{alias}' of resource '{goal.urn}' is the URN of another resource of the program"],
+                )
+            if alias in self.renames:
+                raise CheckError(
+                    goal.urn,
+                    [f"More than one resource has the alias '{alias}': '{self.renames[alias]}' and '{goal.urn}'"],
+                )
+            self.renames[alias] = goal.urn
+            return old
+        return None
+
+    def _import(self, goal: Goal, old: Resource | None, new: Resource, recreating: bool) -> list[Step]:
+        new.id = new.import_id = goal.id
+        if old:
+            self._kept.add(old.urn)
+        if old and not recreating:
+            return [
+                Step("import-replacement", goal.urn, old, new, logical=False, condemns_old=True),
+                Step("replace", goal.urn, old, new),
+            ]
+        return [Step("import", goal.urn, old, new, ignore_changes=goal.ignore_changes)]
+
+    # -- asking
+    def _check(self, new: Resource, olds: Properties, news: Properties) -> Generator[Question, Any, Properties]:
+        inputs, failures = yield Check(new, olds, news)
+        if failures:
+            raise CheckError(new.urn, [failure_text(new, news, *f) for f in failures])
+        return dict(inputs)
+
+    def _diff(self, goal: Goal, old: Resource, new: Resource, targeted: bool) -> Generator[Question, Any, DiffAnswer]:
+        if targeted:
+            return DiffAnswer(True, replaces=["id"])
+        answer: DiffAnswer
+        if (yield from self._provider_changed(old.provider, new.provider)):
+            return DiffAnswer(True, replaces=["provider"])
+        if not goal.custom:
+            return DiffAnswer(not equal(old.inputs, new.inputs), diffs=changed_keys(old.inputs, new.inputs))
+        answer = yield Diff(old, new, new.inputs, tuple(goal.ignore_changes))
+        if answer.changes is None:
+            news = with_ignored(new.inputs, old.inputs, goal.ignore_changes)
+            keys = changed_keys(old.inputs, news)
+            answer.changes = bool(keys) or answer.replace
+            answer.diffs = answer.diffs or keys
+            answer.detailed = answer.detailed or {p: PropertyChange(k) for p, k, *_ in differences(old.inputs, news)}
+        return replace_on_changes(answer, goal.replace_on_changes, bool(old.init_errors))
+
+    def _provider_changed(self, old: str, new: str) -> Generator[Question, Any, bool]:
+        """Whether another provider instance means another object; an instance that was only renamed does not."""
+        if old == new or self.renames.get(provider_urn(old)) == provider_urn(new):
+            return False
+        if not old or not new:
+            return True
+        answer: DiffAnswer = yield ConfigDiff(old, new)
+        return answer.replace
+
+    def _replacement(self, goal: Goal, old: Resource, new: Resource, diff: DiffAnswer, targeted: bool) -> Plan:
+        if new.protect and old.protect:
+            message = (
+                f'unable to replace resource "{goal.urn}"\nas it is currently marked for protection. To unprotect the '
+                "resource, remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
+            )
+            if not self.preview or self.on_error is None:
+                raise CheckError(goal.urn, [message])
+            self.on_error(goal.urn, message)
+        if goal.id and not self.preview:
+            raise CheckError(
+                goal.urn,
+                [
+                    "previously-imported resources that still specify an ID may not be replaced; please remove the "
+                    "`import` declaration from your program"
+                ],
+            )
+        if goal.custom and not targeted:
+            new.inputs = yield from self._check(new, {}, goal.inputs)
+
+        def step(op: str, *, logical: bool, condemns_old: bool = False) -> Step:
+            return Step(op, goal.urn, old, new, diff.replaces, diff.diffs, diff.detailed, logical, condemns_old)
+
+        wanted = goal.delete_before_replace
+        if wanted if wanted is not None else diff.delete_before_replace:
+            steps = yield from self._early_deletes(old)
+            if not old.pending_replacement:
+                steps.append(_early_delete(old))
+            return [*steps, step("replace", logical=True), step("create-replacement", logical=False)]
+        return [step("create-replacement", logical=False, condemns_old=True), step("replace", logical=True)]
+
+    def _early_deletes(self, root: Resource) -> Plan:
+        """Deletes of the dependents that a delete-before-replace of `root` takes along, dependents first."""
+        doomed = {root.urn}
+        steps: list[Step] = []
+        for r in self.base.resources:
+            if r.delete or not r.custom or r.external or r.urn in doomed:
+                continue
+            keys: list[str] | None = [] if r.provider and provider_urn(r.provider) in doomed else None
+            if keys is None:
+                touched = {k for k in r.inputs if doomed.intersection(r.property_dependencies.get(k, ()))}
+                if not touched:
+                    continue
+                answer: DiffAnswer = yield Diff(
+                    r, None, {k: UNKNOWN if k in touched else v for k, v in r.inputs.items()}
+                )
+                if not answer.replace:
+                    continue
+                keys = answer.replaces
+            doomed.add(r.urn)
+            if r.urn not in self._deleted_early and r.urn not in self._seen:
+                if r.protect:
+                    raise _protected_dependent(r.urn, root.urn)
+                self._deleted_early[r.urn] = keys
+                self.going.add(r.urn)
+                steps.append(_early_delete(r))
+        return steps[::-1]
+
+    # -- the end
+    def deletions(self) -> list[Step]:
+        """What the program no longer has, and what replacements left behind: newest first."""
+        steps: list[Step] = []
+        for r in reversed(self.base.resources):
+            if r.delete or r.urn not in self._kept:
+                self.going.add(r.urn)
+            if r.delete:
+                op = "discard-replaced" if r.external else "delete-replaced"
+                steps.append(Step(op, r.urn, r, logical=False))
+            elif r.urn not in self._kept:
+                if r.pending_replacement:
+                    steps.append(Step("remove-pending-replace", r.urn, r, logical=False))
+                else:
+                    steps.append(Step("discard" if r.external else "delete", r.urn, r))
+        return steps
+
+
+def _protected_dependent(urn: str, root: str) -> CheckError:
+    text = (
+        f'unable to replace resource "{urn}" as part of replacing "{root}" as it is currently marked for protection. '
+        "To unprotect the resource, remove the `protect` flag from the resource in your Pulumi program and run "
+        f'`pulumi up`, or use the command:\n`pulumi state unprotect "{urn}"`'
+    )
+    return CheckError(root, [text])
+
+
+def _early_delete(old: Resource) -> Step:
+    return Step("delete-replaced", old.urn, old, logical=False, early=True)
+
+
+def replace_on_changes(diff: DiffAnswer, paths: list[str], init_errors: bool) -> DiffAnswer:
+    """Turns changes at `paths` into replacements. Works on what the provider told, as Pulumi does: a provider that
+    names no properties (pulumi.dynamic) gets none."""
+    if not paths or not (diff.changes or init_errors):
+        return diff
+    patterns = [parse_path(p) for p in paths]
+
+    def matched(path: str) -> bool:
+        return any(covers(p, parse_path(path)) for p in patterns)
+
+    diff.detailed = {
+        p: PropertyChange(c.kind + "-replace", c.input) if matched(p) and not c.kind.endswith("-replace") else c
+        for p, c in diff.detailed.items()
+    }
+    diff.replaces = diff.replaces + [k for k in diff.diffs if k not in diff.replaces and matched(join("", k))]
+    if init_errors and matched(INIT_ERROR):
+        diff.replaces.append(INIT_ERROR)
+        diff.changes = True
+    return diff
