@@ -1,0 +1,143 @@
+"""Promotion: a one-line config change, previewed, rolled out with guardrails, committed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from model_package import metadata as metadata_keys
+from release import arns, registry
+from release.console import Output
+from release.deployment import Deployment, edited
+from release.errors import MissingError, UsageError
+from release.gate import check_promotion
+from release.git import Repository
+from release.records import ObjectStore
+from release.registry import Package
+from release.stackfile import ServiceForm, StackFile, parse_config
+from release.workspace import Environment, Project
+from settings import ModelPackageArn
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the caller asked for. `strategy` and `rollback` hold for this one deployment."""
+
+    service: str
+    version: str | None
+    stack: str
+    shadow: str
+    strategy: str | None
+    rollback: str | None
+    push: bool
+    assume_yes: bool
+
+
+def promote(project: Project, wish: Wish, output: Output) -> dict[str, Any]:
+    """Carry out a promotion; `{service, stack, from, to, commit, pushed}`.
+
+    Raises `RefusedError` by the gate, `StackLockedError`, or `FailedError` after the file was put back.
+    """
+    repository = Repository.around(project.root)
+    file = project.stack_file(wish.stack)
+    form = file.service(wish.service)
+    _check_clean(repository, file, wish.stack)
+    current = form.settings.get("modelPackageArn")
+    package = registry.describe(_chosen(project, form, wish))
+    check_deployable(package, wish.service)
+    environment = project.environment(wish.stack, create=True)
+    output.say(f"Promoting {wish.service} in {wish.stack}: {current or 'nothing'} → {package.arn}")
+    message = f"Promote {wish.service} to version {package.version} in {wish.stack}"
+    with edited(environment, _changes(form, package.arn, wish)):
+        Deployment(environment, output, wish.assume_yes).run(message)
+    commit = repository.commit(file.path, f"{message}\n\n{_why(package)}")
+    if wish.push:
+        repository.push()
+    return {
+        "service": wish.service,
+        "stack": wish.stack,
+        "from": current,
+        "to": package.arn,
+        "commit": commit,
+        "pushed": wish.push,
+    }
+
+
+def check_deployable(package: Package, service: str) -> None:
+    """The gate before any ARN goes into a stack's config: group, quarantine, approval, and the artifact's bytes."""
+    region = arns.parse(package.arn).region
+    if package.group == service and package.is_approved:
+        check_promotion(package, service, ObjectStore(region).sha256(package.model_data_url))
+    else:  # the bytes do not matter any more
+        check_promotion(package, service, "")
+
+
+def _check_clean(repository: Repository, file: StackFile, stack: str) -> None:
+    """Refuse to commit somebody's other changes; what the engine writes beside `config` (its salt) is no change."""
+    committed = repository.committed(file.path)
+    if committed is not None and parse_config(committed, file.path.name) != file.config():
+        raise UsageError(
+            f"{file.path.name} differs from the committed one, and a promotion commits that file.",
+            where=f"stack {stack}",
+            do=f"Commit or undo the change first: `git diff {file.path.name}`.",
+        )
+
+
+def _chosen(project: Project, form: ServiceForm, wish: Wish) -> str:
+    """The ARN that `[VERSION|ARN]` means; without it the newest approved version."""
+    if wish.version and wish.version.startswith("arn:"):
+        return str(arns.parse(wish.version, where="argument VERSION"))
+    known = known_package(project, form, wish.shadow)
+    if wish.version:
+        return str(arns.named(wish.version, known))
+    registered = registry.versions(arns.group_arn(known), known.region)
+    for arn in registered:
+        if registry.describe(arn).is_approved:
+            return arn
+    newest = f"; the newest is {registered[0]}" if registered else ""
+    raise MissingError(
+        f"No version of {wish.service} is approved{newest}.",
+        do=f"`understudy compare {wish.service}`, then have somebody else run `understudy approve {wish.service}`.",
+    )
+
+
+def known_package(project: Project, form: ServiceForm, shadow: str) -> ModelPackageArn:
+    """Any ARN of the service's group, for its account and region: from the config, else from shadow's outputs."""
+    arn = form.settings.get("modelPackageArn")
+    if arn:
+        return arns.parse(str(arn), where=form.key("modelPackageArn"))
+    return candidate(project.environment(shadow), form.name)
+
+
+def candidate(shadow: Environment, service: str) -> ModelPackageArn:
+    """The version under trial in shadow. Raises `MissingError`."""
+    return arns.parse(str(shadow.service(service)["modelPackageArn"]), where=f"outputs of {shadow.name}")
+
+
+def _changes(form: ServiceForm, arn: str, wish: Wish) -> dict[str, str | None]:
+    changes: dict[str, str | None] = {}
+    if form.settings.get("deploymentOverride"):
+        changes[form.key("deploymentOverride")] = None
+    changes[form.key("modelPackageArn")] = arn
+    if wish.strategy or wish.rollback:
+        changes[form.key("deploymentOverride.modelPackageArn")] = arn
+    if wish.strategy:
+        changes[form.key("deploymentOverride.strategy")] = wish.strategy
+    if wish.rollback:
+        changes[form.key("deploymentOverride.rollback")] = wish.rollback
+    if wish.strategy or wish.rollback:
+        changes[form.key("deploymentOverride.reason")] = "asked for when it was promoted"
+    return changes
+
+
+def _why(package: Package) -> str:
+    lines = [
+        f"Package: {package.arn}",
+        f"Artifact: {package.artifact_digest}",
+        f"Approved-by: {package.metadata.get(metadata_keys.APPROVED_BY, 'unknown')}",
+    ]
+    if package.metadata.get(metadata_keys.EVIDENCE_DIGEST):
+        lines.append(f"Evidence: {package.metadata[metadata_keys.EVIDENCE_DIGEST]}")
+    if package.metadata.get(metadata_keys.OVERRIDE_REASON):
+        lines.append(f"Override: {package.metadata[metadata_keys.OVERRIDE_REASON]}")
+    return "\n".join(lines)

@@ -1,0 +1,134 @@
+"""The gate: evidence binds to the artifact, two people look, quarantine holds (PROMISES 22, 37, 38)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from model_package.metadata import ARTIFACT_DIGEST, AUTHOR, OBJECT_SHA256, QUARANTINED_REASON
+from release import gate
+from release.errors import ExitCode, InconclusiveError, RefusedError
+from release.evidence_document import digest_of
+from release.gate import StoredEvidence
+from release.registry import Package
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+AUTHOR_ARN = "arn:aws:sts::111111111111:assumed-role/scientist/ada"
+APPROVER = "arn:aws:sts::111111111111:assumed-role/approver/grace"
+DIGEST = "a" * 64
+PACKAGE = Package(
+    arn="arn:aws:sagemaker:us-west-2:111111111111:model-package/tumor-triage/7",
+    approval="PendingManualApproval",
+    description="",
+    metadata={AUTHOR: AUTHOR_ARN, ARTIFACT_DIGEST: DIGEST, OBJECT_SHA256: "b" * 64},
+    created=NOW,
+    image="image",
+    model_data_url="s3://artifacts/tumor-triage/model.tar.gz",
+)
+APPROVED = replace(PACKAGE, approval="Approved")
+
+
+def evidence(verdict: str = "pass", digest: str = DIGEST, judged_at: datetime = NOW) -> StoredEvidence:
+    content = {
+        "candidate_digest": digest,
+        "verdict": verdict,
+        "judged_at": judged_at.isoformat(),
+        "reasons": ["agreement 0.71, at least 0.90 needed"],
+    }
+    own = digest_of(content)
+    return StoredEvidence({**content, "digest": own}, own)
+
+
+def approve(package: Package, found: StoredEvidence | None, approver: str = APPROVER, override: str = "") -> None:
+    gate.check_approval(package, found, approver, override, NOW)
+
+
+def test_passing_evidence_of_this_candidate_lets_a_second_person_approve() -> None:
+    approve(PACKAGE, evidence())
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (evidence("fail"), "The evidence refuses it: agreement 0.71, at least 0.90 needed"),
+        (evidence(digest="c" * 64), "The evidence is about another candidate."),
+        (evidence(judged_at=NOW - timedelta(days=31)), "The evidence is older than 30 days."),
+        (
+            StoredEvidence({**evidence("fail").document, "verdict": "pass"}, evidence("fail").digest),
+            "The evidence was edited: it does not have the digest it is stored under.",
+        ),
+        (
+            StoredEvidence(evidence().document, "d" * 64),
+            "The evidence was edited: it does not have the digest it is stored under.",
+        ),
+    ],
+    ids=["failed", "stale digest", "expired", "edited record", "moved record"],
+)
+def test_evidence_that_does_not_speak_for_it_is_refused(found: StoredEvidence, says: str) -> None:
+    with pytest.raises(RefusedError) as refusal:
+        approve(PACKAGE, found)
+    assert refusal.value.what == says
+    assert refusal.value.exit_code == ExitCode.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (None, f"There is no evidence about {PACKAGE.arn}."),
+        (evidence("inconclusive"), "The evidence is inconclusive: agreement 0.71, at least 0.90 needed"),
+    ],
+)
+def test_no_data_is_never_a_pass(found: StoredEvidence | None, says: str) -> None:
+    with pytest.raises(InconclusiveError) as refusal:
+        approve(PACKAGE, found)
+    assert refusal.value.what == says
+    assert refusal.value.exit_code == ExitCode.INCONCLUSIVE
+
+
+def test_evidence_without_the_packages_digest_is_refused() -> None:
+    foreign = replace(PACKAGE, metadata={AUTHOR: AUTHOR_ARN})
+    with pytest.raises(RefusedError, match="about another candidate"):
+        approve(foreign, evidence(digest=""))
+
+
+def test_the_author_is_refused_even_with_an_override() -> None:
+    with pytest.raises(RefusedError, match="Self-approval: you are the author"):
+        approve(PACKAGE, evidence(), approver=AUTHOR_ARN, override="I am sure")
+
+
+def test_a_package_without_author_is_refused() -> None:
+    with pytest.raises(RefusedError, match="does not say who its author is"):
+        approve(replace(PACKAGE, metadata={ARTIFACT_DIGEST: DIGEST}), evidence())
+
+
+def test_an_override_stands_in_for_evidence_only() -> None:
+    approve(PACKAGE, evidence("fail"), override="labels arrive late")
+    approve(PACKAGE, None, override="labels arrive late")
+    quarantined = replace(PACKAGE, metadata={**PACKAGE.metadata, QUARANTINED_REASON: "alarm accuracy"})
+    with pytest.raises(RefusedError, match="is quarantined: alarm accuracy"):
+        approve(quarantined, evidence(), override="again")
+
+
+def test_promotion_takes_an_approved_version_with_its_bytes() -> None:
+    gate.check_promotion(APPROVED, "tumor-triage", "b" * 64)
+
+
+@pytest.mark.parametrize(
+    ("package", "service", "sha256", "says"),
+    [
+        (PACKAGE, "tumor-triage", "b" * 64, "is not approved (PendingManualApproval)"),
+        (APPROVED, "diabetes-progression", "b" * 64, "is of group 'tumor-triage', not of service"),
+        (replace(PACKAGE, approval="Rejected"), "tumor-triage", "b" * 64, "is quarantined: Rejected"),
+        (APPROVED, "tumor-triage", "e" * 64, "The artifact is no longer the one that was approved."),
+        (replace(APPROVED, metadata={}), "tumor-triage", "", "The artifact is no longer the one that was approved."),
+    ],
+    ids=["unapproved", "another group", "quarantined", "overwritten artifact", "unknown digest"],
+)
+def test_promotion_refuses(package: Package, service: str, sha256: str, says: str) -> None:
+    with pytest.raises(RefusedError) as refusal:
+        gate.check_promotion(package, service, sha256)
+    assert says in refusal.value.what
+    assert refusal.value.exit_code == ExitCode.REFUSED
+    assert refusal.value.do

@@ -1,0 +1,128 @@
+"""Objects in S3, and an approval from stored evidence to the registry."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from release import registry
+from release.approval import Request, approve
+from release.console import Output
+from release.errors import InconclusiveError, MissingError, RefusedError
+from release.evidence_document import digest_of
+from release.records import EvidenceStore, ObjectStore, split_uri
+from tests.unit.release.conftest import World, arn
+
+BUCKET = "records"
+CANDIDATE = "4" * 64
+REQUEST = Request("tumor-triage", None, "prod", None, "", assume_yes=True)
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-west-2")
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+        yield client
+
+
+def stored(verdict: str) -> dict[str, Any]:
+    content = {
+        "candidate_digest": CANDIDATE,
+        "verdict": verdict,
+        "judged_at": datetime.now(UTC).isoformat(),
+        "reasons": [f"it is a {verdict}"],
+    }
+    return {**content, "digest": digest_of(content)}
+
+
+def put(verdict: str) -> str:
+    document = stored(verdict)
+    EvidenceStore(ObjectStore(), BUCKET).put("tumor-triage", CANDIDATE, document["digest"], document)
+    return str(document["digest"])
+
+
+@pytest.fixture
+def approved(world: World, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """Approvals that reached the registry; version 4 is under trial."""
+    made: list[dict[str, str]] = []
+    world.engine.outputs = {"recordsBucket": BUCKET, "services": {"tumor-triage": {"modelPackageArn": arn(4)}}}
+    monkeypatch.setattr(registry, "approve", lambda package, **marks: made.append({"arn": package.arn, **marks}))
+    monkeypatch.setattr("release.approval.caller_arn", lambda: "arn:aws:sts::111111111111:assumed-role/approver/grace")
+    return made
+
+
+def test_objects_are_listed_read_and_digested(s3: Any) -> None:
+    for number in range(40):
+        s3.put_object(Bucket=BUCKET, Key=f"a/{number:02}", Body=f"{number}\n".encode())
+    store = ObjectStore()
+    keys = store.keys(BUCKET, "a/")
+    assert len(keys) == 40
+    assert list(store.lines(BUCKET, keys))[:3] == [b"0", b"1", b"2"]
+    assert store.keys(BUCKET, "a/", datetime(2999, 1, 1, tzinfo=UTC)) == []
+    assert store.sha256(f"s3://{BUCKET}/a/07") == hashlib.sha256(b"7\n").hexdigest()
+    with pytest.raises(MissingError, match="The artifact is not at s3://records/gone"):
+        store.sha256(f"s3://{BUCKET}/gone")
+
+
+def test_evidence_is_found_by_candidate_and_digest(s3: Any) -> None:
+    first, second = put("fail"), put("pass")
+    store = EvidenceStore(ObjectStore(), BUCKET)
+    assert store.get("tumor-triage", CANDIDATE, first).verdict == "fail"
+    latest = store.latest("tumor-triage", CANDIDATE)
+    assert latest is not None
+    assert latest.digest in (first, second)  # both within one second, S3's resolution
+    assert latest.is_whole
+    assert store.latest("tumor-triage", "5" * 64) is None
+    assert store.latest("tumor-triage", "") is None
+    with pytest.raises(MissingError, match="There is no object"):
+        store.get("tumor-triage", CANDIDATE, "0" * 64)
+
+
+def test_approval_quotes_the_evidence(s3: Any, world: World, approved: list[dict[str, str]]) -> None:
+    digest = put("pass")
+    told = approve(world.project, REQUEST, Output())
+    assert told["arn"] == arn(4)
+    assert approved == [
+        {
+            "arn": arn(4),
+            "approver": "arn:aws:sts::111111111111:assumed-role/approver/grace",
+            "evidence_digest": digest,
+            "override_reason": "",
+        }
+    ]
+
+
+def test_failed_or_missing_evidence_approves_nothing(s3: Any, world: World, approved: list[dict[str, str]]) -> None:
+    with pytest.raises(InconclusiveError, match="There is no evidence about"):
+        approve(world.project, REQUEST, Output())
+    put("fail")
+    with pytest.raises(RefusedError, match="The evidence refuses it: it is a fail"):
+        approve(world.project, REQUEST, Output())
+    assert approved == []
+
+
+def test_an_override_is_recorded_with_the_failing_evidence(
+    s3: Any, world: World, approved: list[dict[str, str]]
+) -> None:
+    digest = put("fail")
+    approve(world.project, replace(REQUEST, override_reason="labels arrive late"), Output())
+    assert (approved[0]["evidence_digest"], approved[0]["override_reason"]) == (digest, "labels arrive late")
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket", "https://bucket/key", "s3:///key", ""])
+def test_no_s3_uri(uri: str) -> None:
+    with pytest.raises(ValueError, match="is no s3://bucket/key URI"):
+        split_uri(uri)

@@ -1,0 +1,96 @@
+"""Training: what the job is sent, and what is taken out of its archive."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from model_package.errors import ArchiveRefused
+from release.errors import ExitCode, FailedError, UsageError
+from release.trained import take_out
+from release.training import METRICS, parse_overrides, script_mode, source_archive
+
+
+def archive(path: Path, files: dict[str, bytes], link: str | None = None) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+        if link:
+            member = tarfile.TarInfo("model.ubj")
+            member.type, member.linkname = tarfile.SYMTYPE, link
+            tar.addfile(member)
+    return path
+
+
+def test_hyperparameters_are_json_as_framework_containers_read_them() -> None:
+    sent = script_mode(
+        {"max_depth": 3, "eta": 0.3, "objective": "x"}, "train.py", "s3://b/s.tar.gz", "job", "us-west-2"
+    )
+    assert sent == {
+        "max_depth": "3",
+        "eta": "0.3",
+        "objective": '"x"',
+        "sagemaker_program": '"train.py"',
+        "sagemaker_submit_directory": '"s3://b/s.tar.gz"',
+        "sagemaker_job_name": '"job"',
+        "sagemaker_region": '"us-west-2"',
+    }
+
+
+def test_overrides_keep_their_types() -> None:
+    given = ["max_depth=3", "eta=0.3", "booster=dart", "silent=true", "text=a=b", "list=[1]"]
+    assert parse_overrides(given) == {
+        "max_depth": 3,
+        "eta": 0.3,
+        "booster": "dart",
+        "silent": True,
+        "text": "a=b",
+        "list": "[1]",
+    }
+
+
+@pytest.mark.parametrize("pair", ["max_depth", "=3"])
+def test_an_override_without_name_or_value_is_refused(pair: str) -> None:
+    with pytest.raises(UsageError, match="is no hyperparameter") as wrong:
+        parse_overrides([pair])
+    assert wrong.value.where == "--set"
+
+
+def test_the_source_is_the_folder_without_caches(tmp_path: Path) -> None:
+    for name in ("train.py", "nested/util.py", "__pycache__/train.pyc", ".git/config", ".env"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    with tarfile.open(fileobj=io.BytesIO(source_archive(tmp_path)), mode="r:gz") as tar:
+        assert sorted(tar.getnames()) == ["nested/util.py", "train.py"]
+
+
+def test_the_model_is_taken_out_by_digest_with_its_metrics(tmp_path: Path) -> None:
+    files = {"model.ubj": b"weights", "metrics.json": json.dumps({"holdout:accuracy": 0.95}).encode()}
+    taken = take_out(archive(tmp_path / "model.tar.gz", files), tmp_path, "job")
+    assert (taken.name, taken.path.read_bytes()) == ("model.ubj", b"weights")
+    assert taken.sha256 == hashlib.sha256(b"weights").hexdigest()
+    assert taken.metrics == {"holdout:accuracy": 0.95}
+
+
+@pytest.mark.parametrize(("files", "left"), [({}, "none"), ({"a.ubj": b"a", "b.ubj": b"b"}, "a.ubj, b.ubj")])
+def test_it_must_be_clear_which_file_the_model_is(tmp_path: Path, files: dict[str, bytes], left: str) -> None:
+    with pytest.raises(FailedError, match=f"exactly one model file in SM_MODEL_DIR, it left: {left}") as unclear:
+        take_out(archive(tmp_path / "model.tar.gz", files), tmp_path, "job")
+    assert unclear.value.exit_code == ExitCode.FAILED
+
+
+def test_a_hostile_archive_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveRefused, match="only regular files"):
+        take_out(archive(tmp_path / "model.tar.gz", {}, link="/etc/passwd"), tmp_path, "job")
+
+
+def test_metric_definitions_keep_to_the_apis_limit() -> None:
+    assert len(METRICS) <= 40
+    assert METRICS["holdout:accuracy"] == "holdout:accuracy=([-+0-9.eE]+)"
