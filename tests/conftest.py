@@ -1,0 +1,16 @@
+"""What all tests share: the order in which they are handed out, and what a run says of itself."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The rehearsal first: it takes longest, so the other worker does everything else meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    skip = pytest.mark.skip(reason="no `pulumi` on PATH: the program was not run with the real CLI")
+    for item in items:
+        if item.get_closest_marker("cli") and shutil.which("pulumi") is None:
+            item.add_marker(skip)

@@ -1,0 +1,204 @@
+"""State, secrets, lock and stack configuration on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.engine.backend import Backend, StackStore
+from sandbox.engine.config import StackConfig
+from sandbox.engine.errors import EngineError
+from sandbox.engine.project import Project, find
+from sandbox.engine.secrets import Crypter
+from sandbox.engine.state import Operation, Resource, Snapshot, problems
+from sandbox.engine.values import Secret
+
+ROOT = Path(__file__).parents[2]
+CANARY = "canary-7c1f"
+
+
+@pytest.fixture(autouse=True)
+def _passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> StackStore:
+    (tmp_path / "state").mkdir()
+    made = Backend(f"file://{tmp_path}/state").stack("p", "dev")
+    made.create()
+    return made
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    (tmp_path / "Pulumi.yaml").write_text("name: p\nruntime: python\n")
+    return find(tmp_path)
+
+
+def dynamic(provider: Any) -> Resource:
+    return Resource(
+        urn="urn:pulumi:dev::p::pulumi-python:dynamic:Resource::a",
+        type="pulumi-python:dynamic:Resource",
+        custom=True,
+        id="1",
+        inputs={"__provider": provider},
+        outputs={"__provider": provider, "n": 1},
+        provider="urn:pulumi:dev::p::pulumi:providers:pulumi-python::default::1",
+    )
+
+
+def test_a_snapshot_comes_back_as_it_was(store: StackStore) -> None:
+    r = dynamic(Secret("code"))
+    r.protect, r.custom_timeouts, r.init_errors = True, {"create": 60}, ["not ready"]
+    r.outputs["deep"] = {"l": [Secret({"a": [1, None]}), "ü"]}
+    store.save(Snapshot([r], [Operation(r, "updating")]), Crypter.create())
+    loaded = store.load().snapshot
+    assert [dataclasses.asdict(x) for x in loaded.resources] == [dataclasses.asdict(r)]
+    assert [(o.type, o.resource.urn) for o in loaded.pending] == [("updating", r.urn)]
+
+
+def test_secrets_are_nowhere_in_the_files(store: StackStore) -> None:
+    store.save(Snapshot([dynamic(Secret(CANARY))]), Crypter.create())
+    store.save(Snapshot([dynamic(Secret(CANARY))]), Crypter.create())
+    store.add_history({"kind": "update", "result": "succeeded"})
+    files = [p for p in store.backend.root.rglob("*") if p.is_file()]
+    assert len(files) > 6
+    assert not [p for p in files if CANARY in p.read_text("utf-8")]
+
+
+def test_a_wrong_passphrase_is_said(store: StackStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.save(Snapshot([dynamic(Secret("code"))]), Crypter.create())
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "y")
+    with pytest.raises(EngineError, match=r"^incorrect passphrase$"):
+        store.load()
+
+
+def test_a_provider_in_plain_text_is_refused(store: StackStore) -> None:
+    store.save(Snapshot([dynamic("code")]), Crypter.create())
+    with pytest.raises(EngineError, match=r"stored as plain text"):
+        store.load()
+
+
+def test_a_tampered_secret_is_refused(store: StackStore) -> None:
+    store.save(Snapshot([dynamic(Secret("code"))]), Crypter.create())
+    text = store.path.read_text("utf-8")
+    at = text.index('"ciphertext":"v1:') + 45
+    store.path.write_text(text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :], "utf-8")
+    with pytest.raises(EngineError, match="does not authenticate"):
+        store.load()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"version":3,"checkpoint":{"la', "could not read the state"),
+        ("[]", "not a checkpoint of Pulumi"),
+        ('{"version":99,"checkpoint":{}}', "newer than 3"),
+        ('{"version":4,"features":["hooks"],"checkpoint":{}}', "state that uses hooks"),
+        ('{"version":3,"checkpoint":{"latest":{"resources":[{"type":"x"}]}}}', "a resource without 'urn'"),
+    ],
+)
+def test_a_state_that_cannot_be_trusted_is_refused_and_left_alone(
+    store: StackStore, content: str, message: str
+) -> None:
+    store.path.write_text(content, "utf-8")
+    with pytest.raises(EngineError, match=message):
+        store.load()
+    assert store.path.read_text("utf-8") == content
+
+
+def test_the_lock_names_its_holder_and_only_cancel_clears_it(store: StackStore) -> None:
+    lock = store.lock()
+    holder = json.loads(lock.path.read_text("utf-8"))
+    with pytest.raises(EngineError) as e:
+        store.lock()
+    text = str(e.value)
+    assert text.startswith("the stack is currently locked by 1 lock(s).")
+    assert all(str(holder[k]) in text for k in ("username", "hostname", "pid", "timestamp"))
+    store.cancel()
+    store.lock().release()
+    assert store.locks() == []
+
+
+def test_four_processes_never_hold_the_lock_together(store: StackStore, tmp_path: Path) -> None:
+    code = (
+        "import sys,time,pathlib\n"
+        "from sandbox.engine.backend import Backend\n"
+        "from sandbox.engine.errors import EngineError\n"
+        "s=Backend(sys.argv[1]).stack('p','dev'); held=pathlib.Path(sys.argv[2])\n"
+        "for _ in range(10):\n"
+        "    try: lock=s.lock()\n"
+        "    except EngineError: time.sleep(0.005); continue\n"
+        "    held.mkdir(); time.sleep(0.002); held.rmdir(); lock.release()\n"
+    )
+    command = [sys.executable, "-c", code, f"file://{tmp_path}/state", str(tmp_path / "held")]
+    running = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [(p.communicate(timeout=50)[1], p.returncode) for p in running] == [("", 0)] * 4
+    assert store.locks() == []
+
+
+def test_problems_name_dangling_and_duplicate_resources() -> None:
+    a = Resource(urn="a", type="t", custom=True, id="1", dependencies=["b"])
+    assert problems(Snapshot([a, Resource(urn="a", type="t", custom=True)])) == [
+        "a comes before b, which it needs",
+        "a is there twice",
+        "a has no id",
+    ]
+
+
+# -- configuration
+def test_setting_a_value_leaves_the_rest_of_the_file_alone(project: Project) -> None:
+    path = project.root / "Pulumi.dev.yaml"
+    path.write_text(
+        "# ours\nconfig:\n  aws:region: us-west-2  # where\n  p:services:\n    # 1\n    a-b:\n      arn: x/1\n\n# end\n"
+    )
+    config = StackConfig(project, "dev")
+    config.set("p:services", "x/2", secret=False, path="a-b.arn")
+    config.set("p:name", "n: 1", secret=False)
+    assert path.read_text() == (
+        "# ours\nconfig:\n  aws:region: us-west-2  # where\n  p:name: 'n: 1'\n  p:services:\n    a-b:\n      arn: x/2\n"
+        "\n# end\n"
+    )
+    config.remove("p:name")
+    config.remove("p:services")
+    config.remove("aws:region")
+    assert path.read_text() == "# ours\n\n# end\n"
+
+
+def test_paths_hold_numbers_and_booleans_and_secrets(project: Project) -> None:
+    config = StackConfig(project, "dev")
+    for path, value, secret in (("l[0]", "5", False), ("l[1]", "true", False), ("s", CANARY, True)):
+        config.set("p:o", value, secret=secret, path=path)
+    assert CANARY not in config.path.read_text()
+    entry = StackConfig(project, "dev").entries()["p:o"]
+    assert (entry.object, entry.secret) == ({"l": [5, True], "s": CANARY}, True)
+    with pytest.raises(EngineError, match="index 7 is out of range"):
+        config.set("p:o", "1", secret=False, path="l[7]")
+
+
+def test_a_missing_virtualenv_is_named(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: p\nruntime:\n  name: python\n  options: {virtualenv: .nowhere}\n")
+    with pytest.raises(EngineError, match=r"'\.nowhere'.*is not a virtual environment"):
+        _ = find(tmp_path).interpreter
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: p\nruntime: nodejs\n", "runtime 'nodejs': not supported"),
+        ("runtime: python\n", "the project needs a `name`"),
+        ("name: [\n", "not valid YAML"),
+        ("name: p\nruntime: python\nplugins: {a: b}\n", "`plugins`: not supported"),
+    ],
+)
+def test_a_project_that_cannot_be_run_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "Pulumi.yaml").write_text(text)
+    with pytest.raises(EngineError, match=message):
+        find(tmp_path)
