@@ -3,6 +3,11 @@
 ModelLatency is in microseconds. InvocationModelErrors counts every answer of the container that is not 2xx, the
 client's own mistakes (4xx) and time-outs included, so the error rate leaves the 4xx out; Invocation5XXErrors is a
 part of it, and the larger of the two counts.
+
+What no data means: a period without requests, without labels, or with too few of either to judge, counts as good. So a
+quiet deployment may finish its rollout unjudged by these alarms; that it was good is for evidence to show beforehand
+and for the monitor to watch afterwards. The error rate needs a minimum of requests because one failure in a quiet
+minute of a canary would be a rate of 100%.
 """
 
 from __future__ import annotations
@@ -18,7 +23,6 @@ MICROSECONDS = 1_000
 SAGEMAKER = "AWS/SageMaker"
 NAMESPACE = "Understudy"
 ACCURACY_METRIC = "PredictionAccuracy"
-ERROR_RATE = "100 * MAX([FILL(server_errors, 0), FILL(model_errors, 0) - FILL(client_errors, 0)]) / invocations"
 WATCH_PERIODS = 3
 """Periods in a row before the monitor acts: one slow minute is no reason to go back."""
 
@@ -43,7 +47,7 @@ def latency_alarm(alarms: Alarms, dimensions: Dimensions, periods: int) -> dict[
 
 
 def error_alarm(alarms: Alarms, dimensions: Dimensions, periods: int) -> dict[str, Any]:
-    """Share of requests that the model failed, in percent, above the limit."""
+    """Share of requests that the model failed, in percent, above the limit; too few requests count as none failed."""
     sums = {
         "invocations": "Invocations",
         "server_errors": "Invocation5XXErrors",
@@ -51,12 +55,21 @@ def error_alarm(alarms: Alarms, dimensions: Dimensions, periods: int) -> dict[st
         "client_errors": "Invocation4XXErrors",
     }
     metrics = [_metric(key, SAGEMAKER, name, dimensions, alarms, "Sum") for key, name in sums.items()]
+    rate = _expression("error_rate", error_rate(alarms.minimum_requests), "failed requests, percent")
     return {
-        "alarm_description": f"more than {alarms.error_rate_percent:g}% of requests failed",
-        "metric_queries": [*metrics, _expression("error_rate", ERROR_RATE, "failed requests, percent")],
+        "alarm_description": (
+            f"more than {alarms.error_rate_percent:g}% of at least {alarms.minimum_requests} requests a period failed"
+        ),
+        "metric_queries": [*metrics, rate],
         "threshold": alarms.error_rate_percent,
         **_rule("GreaterThanThreshold", periods),
     }
+
+
+def error_rate(minimum_requests: int) -> str:
+    """Failed requests, percent, by the sums that `error_alarm` names; 0 below the minimum."""
+    failed = "MAX([FILL(server_errors, 0), FILL(model_errors, 0) - FILL(client_errors, 0)])"
+    return f"IF(invocations >= {minimum_requests}, 100 * {failed} / invocations, 0)"
 
 
 def accuracy_alarm(alarms: Alarms, accuracy: PredictionAccuracy, dimensions: Dimensions) -> dict[str, Any]:

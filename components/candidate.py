@@ -66,6 +66,7 @@ class CandidateArgs:
     build: Build
     image: str | None
     artifact_bucket: pulumi.Input[str]
+    artifact_versioning: pulumi.Resource | None
     key_arn: pulumi.Input[str]
     model_package_group_name: pulumi.Input[str]
     region: str
@@ -92,6 +93,7 @@ class Candidate(pulumi.ComponentResource):
 
     def _upload(self) -> aws.s3.BucketObjectv2:
         args = self._args
+        versioning = [args.artifact_versioning] if args.artifact_versioning else []
         return aws.s3.BucketObjectv2(
             self._name,
             bucket=args.artifact_bucket,
@@ -99,7 +101,7 @@ class Candidate(pulumi.ComponentResource):
             source=pulumi.FileAsset(os.fspath(args.build.artifact.path.resolve())),
             kms_key_id=args.key_arn,
             # A new digest is a new object; the old one may be what production runs (DESIGN 2).
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True, depends_on=versioning),
         )
 
     def _register(self, artifact: aws.s3.BucketObjectv2) -> ModelPackage:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pulumi
@@ -13,6 +14,8 @@ OUTPUT = Path(".understudy/functions")
 LAYER_SOURCE = Path(".understudy/layers/functions")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip can hold; a file's own time would change the bytes with every checkout."""
+FORMAT = b"1"
+"""Part of a zip's digest: raise it when the way of writing changes."""
 
 
 class LayerMissingError(Exception):
@@ -60,18 +63,41 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _write(root: Path, name: str, entries: dict[str, Path]) -> Path:
-    """Write the zip in one move, only when its bytes changed; returns its path."""
+    """Write the zip in one move, only when its sources changed; returns its path.
+
+    Compressing takes far longer than reading, so the zip carries its sources' digest as its comment.
+    """
+    contents = {entry: entries[entry].read_bytes() for entry in sorted(entries)}
+    digest = _digest(contents)
     target = root.resolve() / OUTPUT / f"{name}.zip"
+    if _comment(target) == digest:
+        return target
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(f".{os.getpid()}.partial")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-        for entry in sorted(entries):
+        archive.comment = digest
+        for entry, content in contents.items():
             info = zipfile.ZipInfo(entry, EPOCH)
             info.external_attr = 0o644 << 16
             info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, entries[entry].read_bytes())
-    if target.exists() and target.read_bytes() == partial.read_bytes():
-        partial.unlink()
-    else:
-        partial.replace(target)
+            archive.writestr(info, content)
+    partial.replace(target)
     return target
+
+
+def _digest(contents: Mapping[str, bytes]) -> bytes:
+    """SHA-256 (hex) of names and contents, and of the way they are written."""
+    digest = hashlib.sha256(FORMAT)
+    for entry, content in contents.items():
+        digest.update(f"{entry}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest().encode()
+
+
+def _comment(path: Path) -> bytes:
+    """A zip's comment; nothing where there is no readable zip."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.comment
+    except (FileNotFoundError, zipfile.BadZipFile):
+        return b""

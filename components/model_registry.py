@@ -74,6 +74,8 @@ class ModelRegistry(pulumi.ComponentResource):
 
     key_arn: pulumi.Output[str]
     artifact_bucket: pulumi.Output[str]
+    artifact_versioning: aws.s3.BucketVersioning | None
+    """What the artifacts depend on: none may come before it."""
     training_bucket: pulumi.Output[str]
     records_bucket: pulumi.Output[str]
     training_role_arn: pulumi.Output[str]
@@ -100,7 +102,8 @@ class ModelRegistry(pulumi.ComponentResource):
     def _create_buckets(self) -> None:
         child = pulumi.ResourceOptions(parent=self)
         artifacts = PrivateBucketArgs(bucket=self._args.scope.artifact_bucket, key_arn=self.key_arn)
-        self.artifact_bucket = PrivateBucket("artifacts", artifacts, child).bucket
+        bucket = PrivateBucket("artifacts", artifacts, child)
+        self.artifact_bucket, self.artifact_versioning = bucket.bucket, bucket.versioning
         training = PrivateBucketArgs(key_arn=self.key_arn, expiries=[Expiry("jobs/", TRAINING_JOBS_DAYS)])
         self.training_bucket = PrivateBucket("training", training, child).bucket
         records = PrivateBucketArgs(key_arn=self.key_arn, expiries=[Expiry("comparisons/", RECORD_DAYS)])

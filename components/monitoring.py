@@ -16,7 +16,7 @@ from components.capture_store import CAPTURE_PREFIX, GROUND_TRUTH_PREFIX, LABEL_
 from components.function import Function, FunctionArgs
 from components.naming import Scope, bucket_arn, logical
 from components.traffic_replay import object_created
-from model_package.manifest import Quality
+from model_package.manifest import Manifest
 from settings import SHADOW_VARIANT_NAME, ServiceSettings
 
 TIMEOUT_SECONDS = 120
@@ -27,7 +27,7 @@ OPEN_LABELS_SCHEDULE = "rate(15 minutes)"
 
 @dataclass(frozen=True)
 class MonitoringArgs:
-    """`quality` and `layer_arn` are needed where accuracy is watched."""
+    """`manifest` and `layer_arn` are needed where accuracy is watched."""
 
     scope: Scope
     service: ServiceSettings
@@ -36,13 +36,13 @@ class MonitoringArgs:
     topic_arn: pulumi.Input[str]
     capture_bucket: pulumi.Input[str]
     root: Path
-    quality: Quality | None = None
+    manifest: Manifest | None = None
     layer_arn: pulumi.Input[str] | None = None
 
 
-def accuracy_environment(service: str, args: MonitoringArgs, quality: Quality) -> dict[str, pulumi.Input[str]]:
+def accuracy_environment(service: str, args: MonitoringArgs, manifest: Manifest) -> dict[str, pulumi.Input[str]]:
     """The accuracy function's environment (docs/seams.md)."""
-    variant = args.service.variant_name
+    variant, quality, columns = args.service.variant_name, manifest.quality, manifest.comparison.columns
     return {
         "SERVICE": service,
         "ENDPOINT_NAME": args.endpoint_name,
@@ -53,6 +53,7 @@ def accuracy_environment(service: str, args: MonitoringArgs, quality: Quality) -
         "TOLERANCE": f"{quality.tolerance or 0:g}",
         "LABEL": quality.label,
         "DEPLOYMENT_PARAMETER": args.deployment_parameter,
+        **({"COLUMNS": ",".join(columns)} if columns else {}),
     }
 
 
@@ -130,8 +131,8 @@ class Monitoring(pulumi.ComponentResource):
         self.alarm_names = {kind: alarm.name for kind, alarm in self._alarms.items()}
         self.alarm_names["composite"] = self._create_composite_alarm()
         self._create_dashboard()
-        if args.service.alarms.prediction_accuracy and args.quality and args.layer_arn is not None:
-            self._create_accuracy(args.quality, args.layer_arn)
+        if args.service.alarms.prediction_accuracy and args.manifest and args.layer_arn is not None:
+            self._create_accuracy(args.manifest, args.layer_arn)
         self.register_outputs({"alarm_names": self.alarm_names})
 
     def _child(self, **options: Any) -> pulumi.ResourceOptions:
@@ -183,7 +184,7 @@ class Monitoring(pulumi.ComponentResource):
             opts=self._child(),
         )
 
-    def _create_accuracy(self, quality: Quality, layer_arn: pulumi.Input[str]) -> None:
+    def _create_accuracy(self, manifest: Manifest, layer_arn: pulumi.Input[str]) -> None:
         args, name = self._args, f"{self._service}-accuracy"
         statements = pulumi.Output.from_input(args.capture_bucket).apply(
             lambda bucket: accuracy_statements(
@@ -196,7 +197,7 @@ class Monitoring(pulumi.ComponentResource):
                 function="accuracy",
                 root=args.root,
                 layer_arn=layer_arn,
-                environment=accuracy_environment(self._service, args, quality),
+                environment=accuracy_environment(self._service, args, manifest),
                 statements=statements,
                 timeout_seconds=TIMEOUT_SECONDS,
                 memory_megabytes=MEMORY_MEGABYTES,

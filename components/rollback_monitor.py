@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -20,7 +21,12 @@ from settings import Delivery, ServiceSettings
 TIMEOUT_SECONDS = 30
 BUILD_MARGIN_SECONDS = 1_800
 """For cloning, set-up, waiting for the stack's lock and the rest of the `up`, on top of the rollout's limit."""
-BUILD_IMAGE = "aws/codebuild/amazonlinux-x86_64-standard:5.0"
+ECR_IMAGE = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.[a-z]+)?/([a-z0-9._/-]+?)(?:[:@].*)?")
+"""`<account>.dkr.ecr.<region>.amazonaws.com/<repository>`, with a tag or a digest."""
+ENGINE_CHECK = (
+    '[ -n "$UNDERSTUDY_ENGINE" ] || command -v pulumi || '
+    '{ echo "There is no pulumi in this image: delivery.buildImage must name one that brings it" >&2; false; }'
+)
 LOG_DAYS = 365
 CREATE_ACTIONS = (
     "sagemaker:CreateModel",
@@ -54,8 +60,13 @@ def topic_policy(scope: Scope, topic_arn: str, service: str) -> str:
 
 
 def buildspec() -> str:
-    """Clones what the stack is deployed from and reverts it; the command itself commits and pushes the config."""
+    """Clones what the stack is deployed from and reverts it; the command itself commits and pushes the config.
+
+    The engine is the image's: what reverts production is not downloaded while production is broken. An image without
+    it fails before anything else happens; one that sets UNDERSTUDY_ENGINE has chosen its engine.
+    """
     commands = [
+        ENGINE_CHECK,
         'git clone --branch "$BRANCH" "$REPOSITORY_URL" checkout',
         "cd checkout",
         "make setup",
@@ -86,10 +97,26 @@ def build_environment(stack: str, service: str, delivery: Delivery) -> Block:
     return [*variables, secret]
 
 
+def image_credentials(image: str) -> str:
+    """Who pulls the build's image: the project's own role from ECR, CodeBuild any other."""
+    return "SERVICE_ROLE" if ECR_IMAGE.fullmatch(image) else "CODEBUILD"
+
+
+def image_statements(scope: Scope, image: str) -> list[policies.Statement]:
+    """What the role needs to pull the build's image, if that is in ECR."""
+    found = ECR_IMAGE.fullmatch(image)
+    if not found:
+        return []
+    account, region, repository = found.groups()
+    return policies.pull_images([scope.elsewhere(account, region).arn("ecr", f"repository/{repository}")])
+
+
 def function_statements(scope: Scope, parameter: str, project_arn: str) -> list[policies.Statement]:
     return [
         policies.allow(["ssm:GetParameter"], [scope.arn("ssm", f"parameter{parameter}")]),
-        policies.allow(["codebuild:StartBuild"], [project_arn]),
+        policies.allow(
+            ["codebuild:StartBuild", "codebuild:ListBuildsForProject", "codebuild:BatchGetBuilds"], [project_arn]
+        ),
     ]
 
 
@@ -139,7 +166,11 @@ def build_statements(
         # Knows no resources.
         policies.allow(["ssm:DescribeParameters"], ["*"]),
     ]
-    return [*statements, *backend_statements(scope, delivery.backend_url)]
+    return [
+        *statements,
+        *image_statements(scope, delivery.build_image),
+        *backend_statements(scope, delivery.backend_url),
+    ]
 
 
 def backend_statements(scope: Scope, backend_url: str) -> list[policies.Statement]:
@@ -208,7 +239,8 @@ class RollbackMonitor(pulumi.ComponentResource):
         environment: Block = {
             "type": "LINUX_CONTAINER",
             "compute_type": "BUILD_GENERAL1_SMALL",
-            "image": BUILD_IMAGE,
+            "image": delivery.build_image,
+            "image_pull_credentials_type": image_credentials(delivery.build_image),
             "environment_variables": build_environment(args.stack, self._service, delivery),
         }
         return aws.codebuild.Project(

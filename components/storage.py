@@ -76,10 +76,15 @@ def encryption_rules(key_arn: pulumi.Input[str] | None) -> Block:
 
 
 class PrivateBucket(pulumi.ComponentResource):
-    """The bucket and its settings; `bucket` (name) and `arn` are the bucket's own."""
+    """The bucket and its settings; `bucket` (name) and `arn` are the bucket's own.
+
+    What puts an object there depends on `versioning`, where there is any: an object that comes before it has no
+    version id, in AWS and in the state, for good.
+    """
 
     bucket: pulumi.Output[str]
     arn: pulumi.Output[str]
+    versioning: aws.s3.BucketVersioning | None = None
 
     def __init__(self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("understudy:storage:PrivateBucket", name, None, opts)
@@ -88,7 +93,7 @@ class PrivateBucket(pulumi.ComponentResource):
         self._create_access()
         self._create_encryption()
         if args.versioned:
-            self._create_versioning()
+            self.versioning = self._create_versioning()
         self._create_lifecycle()
         if args.events:
             aws.s3.BucketNotification(
@@ -128,8 +133,8 @@ class PrivateBucket(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _create_versioning(self) -> None:
-        aws.s3.BucketVersioning(
+    def _create_versioning(self) -> aws.s3.BucketVersioning:
+        return aws.s3.BucketVersioning(
             self._name,
             bucket=self._bucket.bucket,
             versioning_configuration={"status": "Enabled"},

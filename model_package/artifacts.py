@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
 from model_package.errors import ArtifactMissing, DigestMismatch
 
 CHUNK_BYTES = 1 << 20
@@ -53,6 +50,10 @@ def _location(uri: str) -> tuple[str, str]:
 
 def _download(uri: str, bucket: str, key: str, target: Any) -> str:
     """Copy the object to `target`; its SHA-256."""
+    # Every preview imports this module, and hardly any fetches.
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
     digest = hashlib.sha256()
     try:
         body = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"]

@@ -32,6 +32,10 @@ def _inside(path: str) -> str:
 FileInUseCase = Annotated[str, AfterValidator(_inside)]
 
 
+Column = Annotated[str, Field(pattern=r"^[^,\s]([^,]*[^,\s])?$")]
+"""A column's name; the accuracy function gets them with commas between."""
+
+
 class Framework(Document):
     """An AWS framework image, found by name and version in the region it will run in."""
 
@@ -92,6 +96,9 @@ class Comparison(Document):
     ignored_fields: tuple[str, ...] = Field(default=(), description="Fields of a JSON answer left out.")
     absolute_tolerance: float = Field(default=0.0, ge=0, description="Numbers this close are the same.")
     relative_tolerance: float = Field(default=0.0, ge=0, le=1, description="The same, as a share of production's.")
+    columns: tuple[Column, ...] = Field(
+        default=(), description="Names of a CSV answer's columns, in order; without them a column's name is its number."
+    )
     minimum_pairs: int = Field(default=500, ge=1, description="Fewer pairs are no evidence.")
     minimum_agreement: float = Field(default=0.9, ge=0, le=1, description="Least share of equal answers, 0-1.")
     maximum_error_rate: float = Field(default=0.01, ge=0, le=1, description="Most candidate errors, 0-1.")

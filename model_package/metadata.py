@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from model_package.lock import ModelLock
+if TYPE_CHECKING:
+    from model_package.lock import ModelLock
 
 ARTIFACT_DIGEST = "understudy.artifact_digest"
 OBJECT_SHA256 = "understudy.object_sha256"

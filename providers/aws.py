@@ -10,10 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import boto3
-import botocore.session
-from botocore.config import Config
-from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
@@ -48,6 +44,12 @@ def client(service: str, props: Mapping[str, Any]) -> Any:
     An explicit `aws.Provider`'s credentials do not reach a dynamic provider, so both are inputs of the resource;
     without them boto3's default chain applies. Assumed credentials refresh themselves: a rollout may outlast them.
     """
+    # The program imports the providers too, and calls no one.
+    import boto3
+    import botocore.session
+    from botocore.config import Config
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
     session = botocore.session.get_session()
     role = props.get("assume_role_arn")
     if role:

@@ -37,10 +37,11 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from providers import aws, service_model
+from model_package.metadata import ARTIFACT_DIGEST, AUTHOR, GIT_COMMIT
+from providers import aws
 from providers.aws import ProviderError
 
-PROVENANCE = frozenset({"understudy.git_commit", "understudy.author"})
+PROVENANCE = frozenset({GIT_COMMIT, AUTHOR})
 """Metadata written once, when the version is registered."""
 
 IDENTITY = (
@@ -58,7 +59,6 @@ IDENTITY = (
 
 IN_PLACE = ("source_uri", "customer_metadata_properties", "assume_role_arn")
 
-METADATA_DIGEST = "understudy.artifact_digest"
 METADATA_VALUE = re.compile(r"[\w .:/=+@-]*")
 """The characters SageMaker allows in customer metadata, keys and values alike."""
 
@@ -306,7 +306,7 @@ def _outputs(props: Mapping[str, Any], description: Mapping[str, Any]) -> dict[s
             "framework_version": container.get("FrameworkVersion"),
             "content_types": specification.get("SupportedContentTypes"),
             "response_types": specification.get("SupportedResponseMIMETypes"),
-            "artifact_digest": metadata.get(METADATA_DIGEST) or props.get("artifact_digest"),
+            "artifact_digest": metadata.get(ARTIFACT_DIGEST) or props.get("artifact_digest"),
             "source_uri": description.get("SourceUri"),
             "customer_metadata_properties": {k: v for k, v in metadata.items() if given is None or k in given},
         }
@@ -317,7 +317,7 @@ def _metadata(props: Mapping[str, Any]) -> dict[str, Any]:
     """The customer metadata that is written, the artifact's digest always among it."""
     metadata = dict(props.get("customer_metadata_properties") or {})
     if digest := props.get("artifact_digest"):
-        metadata[METADATA_DIGEST] = digest
+        metadata[ARTIFACT_DIGEST] = digest
     return metadata
 
 
@@ -353,6 +353,8 @@ def _present(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _mistakes(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (property, what is wrong and what is allowed) for what is known already."""
+    from providers import service_model  # brings botocore's models, which only the host of the providers needs
+
     known = {name: value for name, value in inputs.items() if not _has_unknown(value)}
     for name in REQUIRED:
         if not inputs.get(name):

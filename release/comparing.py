@@ -22,6 +22,7 @@ from model_package.manifest import Manifest, load_manifest
 from release import arns
 from release.console import Output
 from release.errors import MissingError
+from release.estimates import Percentiles
 from release.evidence import (
     Evidence,
     EvidenceRules,
@@ -36,7 +37,6 @@ from release.evidence import (
 from release.production import Baseline, baseline, model_latency
 from release.records import EvidenceStore, ObjectStore
 from release.registry import describe
-from release.statistics import Percentiles
 from release.workspace import Environment, Project
 
 _CLIENTS = 4
@@ -71,7 +71,7 @@ class Candidate:
                 label=quality.label,
                 threshold=quality.threshold,
                 tolerance=quality.tolerance or 0.0,
-                columns=tuple(getattr(comparison, "columns", ()) or ()),
+                columns=comparison.columns,
             ),
         )
 

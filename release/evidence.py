@@ -14,6 +14,7 @@ from functions.common.payload import Payload, UnreadablePayloadError
 from functions.common.quality import NoSuchValueError, Quality
 from functions.common.records import ComparisonRecord
 from release import findings, statistics
+from release.estimates import Percentiles
 from release.evidence_document import (
     Counts,
     Drift,
@@ -28,7 +29,6 @@ from release.evidence_document import (
     QualityRule,
     verdict_of,
 )
-from release.statistics import Percentiles
 
 __all__ = [
     "Evidence",

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from functions.common.quality import Quality
-from release.statistics import Interval, Percentiles
+from release.estimates import Interval, Percentiles
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 RuleName = Literal["data", "errors", "quality", "agreement", "latency"]

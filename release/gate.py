@@ -12,6 +12,7 @@ from typing import Any
 
 from model_package.metadata import AUTHOR, QUARANTINED_REASON, text
 from release.errors import InconclusiveError, RefusedError
+from release.evidence_document import digest_of
 from release.identity import same_person
 from release.registry import Package
 
@@ -39,8 +40,6 @@ class StoredEvidence:
     @property
     def is_whole(self) -> bool:
         """Whether the document is still the one that was judged."""
-        from release.evidence_document import digest_of  # brings scipy, which only an approval should wait for
-
         content = {key: value for key, value in self.document.items() if key != "digest"}
         return self.document.get("digest") == self.digest == digest_of(content)
 

@@ -6,15 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 
+from release.estimates import Percentiles
 from release.ledger import brought_in, releases
 from release.workspace import Project, engine_errors
-
-if TYPE_CHECKING:
-    from release.statistics import Percentiles
 
 MINUTE = timedelta(minutes=1)
 _MOST_POINTS = 1440
@@ -78,8 +76,6 @@ def combined(points: Sequence[tuple[float, float, float]]) -> Percentiles | None
 
     Means weighted by samples: what can be said without the latencies themselves, and the same for either side.
     """
-    from release.statistics import Percentiles  # brings scipy
-
     total = math.fsum(samples for samples, _, _ in points)
     if not total:
         return None

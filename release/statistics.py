@@ -13,17 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from release.estimates import Interval, Percentiles
+
 _EXACT_PAIRS = 50
 _BISECTIONS = 80
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its confidence interval, all in the estimate's unit."""
-
-    estimate: float
-    low: float
-    high: float
 
 
 def wilson(successes: float, observations: int, confidence: float = 0.95) -> Interval:
@@ -138,23 +131,6 @@ def _walsh(ordered: npt.NDArray[np.float64], rank: int) -> float:
         else:
             low = middle
     return high
-
-
-@dataclass(frozen=True)
-class Percentiles:
-    """What a metric store knows of latencies: median and 99th percentile in milliseconds, and how many there were."""
-
-    p50_ms: float
-    p99_ms: float
-    samples: int
-
-    @classmethod
-    def of(cls, latencies_ms: Sequence[float]) -> Percentiles:
-        """Of the latencies themselves. Raises ValueError without any."""
-        if not latencies_ms:
-            raise ValueError("no latencies, no percentiles")
-        p50, p99 = np.percentile(np.asarray(latencies_ms, dtype=np.float64), [50, 99])
-        return cls(float(p50), float(p99), len(latencies_ms))
 
 
 def median_ratio(first: Percentiles, second: Percentiles, confidence: float = 0.95) -> Interval:

@@ -21,9 +21,11 @@ def status(project: Project, service: str | None, stacks: list[str]) -> list[dic
 
     `{service, stack, version, arn, wanted_arn, approval, phase, artifact_digest, evidence: {verdict,
     digest} | None, alarms: {name: state}, quarantined: [arn], skipped, file_differs}`.
-    Raises `UsageError` for a service that no deployed stack has.
+    Raises `UsageError` for a service that no deployed stack has, `MissingError` for an unknown stack.
     """
     repository = Repository.around(project.root)
+    for name in stacks:
+        project.stack_file(name)
     environments = [found for name in stacks if (found := project.environment_if_any(name)) is not None]
     live = {
         str(outputs["modelPackageArn"])

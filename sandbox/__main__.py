@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from sandbox.serve import main
+# Before the imports, which take a second in which the parent may die.
+PARENT = os.getppid()
+
+from sandbox.serve import main  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(parent=PARENT))

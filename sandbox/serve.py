@@ -7,6 +7,7 @@ port is taken.
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import os
 import shlex
 import signal
@@ -14,17 +15,21 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from sandbox.cloud import identity
 from sandbox.cloud.children import Process
-from sandbox.cloud.server import CloudServer, PortTakenError
+
+if TYPE_CHECKING:
+    from sandbox.cloud.server import CloudServer
 
 ROOT = Path(__file__).resolve().parents[1]
 PROVIDER_START_SECONDS = 60.0
 WATCH_SECONDS = 0.25
+STOP_SECONDS = 25.0
 
 ANNOUNCED = (
     "AWS_ENDPOINT_URL",
@@ -59,8 +64,8 @@ Exit codes: 0 stopped by a signal or because its parent ended; 1 a part of it fa
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
+def main(arguments: Sequence[str] | None = None, *, parent: int) -> int:
+    """Run the command while the process `parent` is this one's parent; returns the exit code."""
     options = _parser().parse_args(arguments)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -68,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ANNOUNCED:
         # This shell may still have the environment of a sandbox that is gone.
         os.environ.pop(name, None)
-    parent = os.getppid()
+    # moto takes a second to import, which help and wrong usage need not wait for.
+    from sandbox.cloud.server import CloudServer, PortTakenError
+
     with tempfile.TemporaryDirectory(prefix="understudy-sandbox-") as temporary:
         directory = (options.directory or Path(temporary)).resolve()
         try:
@@ -84,7 +91,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _run(server, options, stopping, parent)
         finally:
+            # Daemon thread: no part that hangs keeps the sandbox alive. Its children end with it.
+            threading.Thread(target=_end_late, name="end", daemon=True).start()
             server.stop()
+
+
+def _end_late() -> None:
+    time.sleep(STOP_SECONDS)
+    print(f"sandbox: It did not stop within {STOP_SECONDS:.0f} s and ends now; where it hangs:", file=sys.stderr)
+    faulthandler.dump_traceback(all_threads=True)
+    os._exit(1)
 
 
 def _run(server: CloudServer, options: argparse.Namespace, stopping: threading.Event, parent: int) -> int:
@@ -103,19 +119,22 @@ def _run(server: CloudServer, options: argparse.Namespace, stopping: threading.E
     server.cloud.build_environment = dict(options.build_variable)
     server.cloud.instances_per_variant = options.instances_per_variant
     server.start()
+
+    def over() -> bool:
+        return stopping.is_set() or os.getppid() != parent
+
     provider: Process | None = None
     attachment: dict[str, str] = {}
     if options.provider:
         provider = _start_provider(server, {**os.environ, **environment, **access})
-        port = _first_line(provider, stopping)
+        port = _first_line(provider, over)
         if port is None:
-            return 0 if stopping.is_set() else _failed("The aws provider did not start; what it said is above.")
+            return 0 if over() else _failed("The aws provider did not start; what it said is above.")
         attachment = {"PULUMI_DEBUG_PROVIDERS": f"aws:{port}"}
         server.cloud.child_environment = {**environment, **attachment}
     _announce({**environment, **access, **attachment}, options.environment_file)
-    while not stopping.wait(WATCH_SECONDS):
-        if os.getppid() != parent:
-            return 0
+    while not over():
+        stopping.wait(WATCH_SECONDS)
         if provider is not None and provider.poll() is not None:
             return _failed(f"The aws provider ended with exit code {provider.returncode}; what it said is above.")
     return 0
@@ -127,14 +146,14 @@ def _start_provider(server: CloudServer, environment: Mapping[str, str]) -> Proc
     )
 
 
-def _first_line(process: Process, stopping: threading.Event) -> str | None:
+def _first_line(process: Process, stopping: Callable[[], bool]) -> str | None:
     """The first line that a child prints, or None if it ends (or we are to stop) before."""
     lines: list[str] = []
     stream = cast(IO[bytes], process.stdout)
     reader = threading.Thread(target=lambda: lines.append(stream.readline().decode().strip()), daemon=True)
     reader.start()
     waited = 0.0
-    while reader.is_alive() and not stopping.is_set() and waited < PROVIDER_START_SECONDS:
+    while reader.is_alive() and not stopping() and waited < PROVIDER_START_SECONDS:
         reader.join(WATCH_SECONDS)
         waited += WATCH_SECONDS
     return lines[0] if lines and lines[0] else None

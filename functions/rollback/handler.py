@@ -14,12 +14,14 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
 
 from functions.common import environment as env
 from functions.common.deployment import Deployment
 from functions.rollback.alarm import Alarm, NotAnAlarmError
 
 _REASON_CHARACTERS = 1024
+_LIMIT_EXCEEDED = "AccountLimitExceededException"
 
 logger = Logger(service="rollback")
 
@@ -55,8 +57,9 @@ class RollbackMonitor:
     def on_alarm(self, alarm: Alarm) -> str | None:
         """The id of the build that was started, or None where the alarm asks for none (the log says why).
 
-        The same state change asks for one build however often it is delivered. Raises what AWS answers, so that SNS's
-        event is tried again and then goes to the function's failure destination.
+        The same state change asks for one build however often it is delivered, and no second one is asked for while
+        one is running. Raises what AWS answers, so that SNS's event is tried again and then goes to the function's
+        failure destination.
         """
         about = {"alarm": alarm.name, "state": alarm.state, "state_changed_at": alarm.changed_at.isoformat()}
         if alarm.state != "ALARM":
@@ -70,9 +73,23 @@ class RollbackMonitor:
         if deployment.rollback != "automatic":
             logger.warning(f"no rollback: this deployment's mode is {deployment.rollback}", extra=about)
             return None
-        build = self._start_build(alarm)
+        try:
+            build = self._start_build(alarm)
+        except ClientError as error:
+            # The project has one build at a time; but the account may be at its own limit with none of ours running.
+            if error.response["Error"]["Code"] != _LIMIT_EXCEEDED or not (running := self._running_builds()):
+                raise
+            logger.warning("already rolling back", extra={**about, "builds": running})
+            return None
         logger.warning("rollback started", extra={**about, "build": build, "reason": alarm.reason})
         return build
+
+    def _running_builds(self) -> list[str]:
+        """Ids of the project's builds that have not ended, of its latest 100."""
+        name = self.settings.project_name
+        ids = self.codebuild.list_builds_for_project(projectName=name, sortOrder="DESCENDING").get("ids")
+        builds = self.codebuild.batch_get_builds(ids=ids)["builds"] if ids else []
+        return [build["id"] for build in builds if build["buildStatus"] == "IN_PROGRESS"]
 
     def _start_build(self, alarm: Alarm) -> str:
         variables = {

@@ -14,6 +14,7 @@ from rich.console import Console
 from release.engine import engine_name
 from release.errors import ExitCode
 from release.rehearsal import report as reports
+from release.rehearsal.acts import ACTS
 from release.rehearsal.play import Play
 from release.rehearsal.stage import Stage
 from release.rehearsal.steps import Steps
@@ -46,8 +47,8 @@ def run(options: Options) -> int:
     with stage.sandbox():
         play = Play(stage, steps)
         try:
-            for act in play.acts():
-                act()
+            for act in ACTS:
+                act(play)
             final = play.final()
         except KeyboardInterrupt:
             interrupted = True
@@ -56,7 +57,7 @@ def run(options: Options) -> int:
             console.print(f"[red]the rehearsal ends here:[/] {error}", highlight=False)
         finally:
             play.close()
-            tallies = {service.name: service.traffic.tally for service in play.services if hasattr(service, "traffic")}
+            tallies = {service.name: service.traffic.tally for service in play.services if service.traffic is not None}
             traffic = reports.traffic_summary(tallies)
             failures = [failure for tally in tallies.values() for failure in tally.failures]
     report = {

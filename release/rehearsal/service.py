@@ -16,7 +16,7 @@ import yaml
 from release.rehearsal import answers
 from release.rehearsal.data import DataSet, csv, load
 from release.rehearsal.stage import Stage, StageError
-from release.rehearsal.traffic import Answer, Traffic
+from release.rehearsal.traffic import Answer, Traffic, same_answer
 
 POLL_SECONDS = 0.3
 
@@ -39,7 +39,7 @@ class Service:
     rate: float
     data: DataSet = field(init=False)
     versions: dict[str, Version] = field(default_factory=dict)
-    traffic: Traffic = field(init=False)
+    traffic: Traffic | None = None
 
     def __post_init__(self) -> None:
         self.data = load(self.use_case)
@@ -51,6 +51,18 @@ class Service:
     @property
     def folder(self) -> Path:
         return self.stage.work / "use_cases" / self.use_case
+
+    @property
+    def clients(self) -> Traffic:
+        """Production's clients, once they have started."""
+        if self.traffic is None:
+            raise StageError(f"{self.name} has no clients yet")
+        return self.traffic
+
+    @property
+    def committed(self) -> bool:
+        """Whether the use case's folder is as committed."""
+        return not self.stage.git("status", "--porcelain", "--", f"use_cases/{self.use_case}").strip()
 
     def endpoint(self, environment: str) -> str:
         return f"{self.name}-{environment}"
@@ -107,9 +119,27 @@ class Service:
         return str(container.get("ModelPackageName", ""))
 
     def config_package(self, stack: str) -> str:
-        """The package ARN that the committed stack file names."""
-        config = yaml.safe_load((self.stage.work / f"Pulumi.{stack}.yaml").read_text())["config"]
-        return str(config["understudy:services"][self.name].get("modelPackageArn", ""))
+        """The package ARN that the clone's stack file names."""
+        return self._named((self.stage.work / f"Pulumi.{stack}.yaml").read_text())
+
+    def pushed_package(self, stack: str) -> str:
+        """The package ARN that the stack file in the origin names."""
+        self.stage.git("fetch", "--quiet", "origin", "main")
+        return self._named(self.stage.git("show", f"origin/main:Pulumi.{stack}.yaml"))
+
+    def _named(self, stack_file: str) -> str:
+        services = yaml.safe_load(stack_file)["config"]["understudy:services"]
+        return str(services[self.name].get("modelPackageArn", ""))
+
+    def answers_in_shadow(self, version: Version) -> tuple[bool, str]:
+        """Whether the shadow endpoint answers the first held-out row as that version does; and what it answers."""
+        runtime = self.stage.session("ci").client("sagemaker-runtime")
+        body = self.data.rows()[0].body
+        response = runtime.invoke_endpoint(
+            EndpointName=self.endpoint("shadow"), ContentType="text/csv", Accept="application/json", Body=body
+        )
+        given = json.loads(response["Body"].read())
+        return same_answer(given, version.answers[0]), json.dumps(given)
 
     def quarantined(self) -> list[str]:
         client = self.stage.session("ci").client("sagemaker")
@@ -139,11 +169,11 @@ class Service:
             self.stage.session("ci"), self.endpoint("prod"), self.data.rows(), rate=self.rate, put_labels=put_labels
         )
         self.live(version)
-        self.traffic.start()
+        self.clients.start()
 
     def live(self, *versions: str) -> None:
         """Only these versions may answer production's clients from now on."""
-        self.traffic.live({name: self.versions[name].answers for name in versions})
+        self.clients.live({name: self.versions[name].answers for name in versions})
 
 
 def wait_until(what: str, holds: Callable[[], bool], timeout_seconds: float) -> float:

@@ -185,9 +185,10 @@ class Stage:
         return outcome
 
     def commit(self, message: str) -> None:
-        """Commit everything changed in the clone and push it."""
+        """Commit everything changed in the clone, on top of what others have pushed, and push it."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
+        self.pull()
         self.git("push", "--quiet", "origin", "main")
 
     def pull(self) -> None:

@@ -15,18 +15,19 @@ from typing import Any
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.s3.models import FakeBucket
 
+from sandbox.cloud.eventing.overrides import override
 from sandbox.cloud.ports import Cloud
 
 _MET_BY_TLS = {"Bool": {"aws:SecureTransport": "true"}}
 
 
 def install(_cloud: Cloud) -> None:
-    FakeBucket.get_permission = _get_permission
+    override(FakeBucket, "get_permission", lambda _: _get_permission)
 
 
 def in_force(statement: Mapping[str, Any]) -> bool:
     """Whether a statement holds for every request here: it has no condition, or the one that TLS meets."""
-    return statement.get("Condition", _MET_BY_TLS) == _MET_BY_TLS
+    return bool(statement.get("Condition", _MET_BY_TLS) == _MET_BY_TLS)
 
 
 def _get_permission(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:

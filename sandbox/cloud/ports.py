@@ -11,8 +11,8 @@ How a service plugs in
     2. replaces what moto only stubs: `actions.plug_in(CloudWatchResponse, {"PutMetricAlarm": put_metric_alarm, …})`,
        each handler `(call: Call) -> dict | None` in AWS's own member names (parsed and serialised from the service
        model, so every wire protocol is covered; see `sandbox.cloud.actions`), errors as `actions.AwsError(code, text)`;
-    3. registers threads: `cloud.on_start(fn)` runs when `base_url` answers, `cloud.on_stop(fn)` in reverse order while
-       it still does. Start no thread at import or in `install` itself.
+    3. registers threads: `cloud.on_start(fn)` runs when `base_url` answers, `cloud.on_stop(stage, fn)` while it still
+       does, stage after stage (see `Stage`). Start no thread at import or in `install` itself.
 
     moto is not thread-safe: requests to one moto service run one at a time under `cloud.lock("<moto's name>")`
     (`sqs`, `s3`, `events`, `lambda`, …). A thread that touches moto's backends in process takes the same (re-entrant)
@@ -26,20 +26,38 @@ How a service plugs in
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from sandbox.cloud.arrivals import Arrivals
 from sandbox.cloud.children import Children
+
+log = logging.getLogger(__name__)
 
 ASGIScope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ASGIApp = Callable[[ASGIScope, Receive, Send], Awaitable[None]]
 AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
+
+
+class Stage(IntEnum):
+    """When something ends, as the sandbox stops: what causes work before what does it, what records it last."""
+
+    CAUSES = 1
+    """Schedules, alarms, queue pollers, event deliveries: from here on nothing sets off new work."""
+    WORK = 2
+    """Functions, builds, training jobs, rollouts."""
+    TRAFFIC = 3
+    """The data plane: what is under way is answered, the rest refused."""
+    RECORDS = 4
+    """What was captured and measured is written; S3 still answers."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +99,9 @@ class Events(Protocol):
 class Logs(Protocol):
     """CloudWatch Logs as AWS services see it."""
 
-    def append(self, scope: Scope, group: str, stream: str, lines: Sequence[str]) -> None: ...
+    def append(self, scope: Scope, group: str, stream: str, lines: Sequence[str]) -> None:
+        """Neither waits nor raises: who appends may be the only reader of a process's pipe."""
+        ...
 
 
 @dataclass
@@ -111,7 +131,11 @@ class Cloud:
     loop: asyncio.AbstractEventLoop = field(init=False)
     """The event loop that answers requests; there once `on_start` callbacks run."""
     _starters: list[Callable[[], None]] = field(init=False, default_factory=list)
-    _stoppers: list[Callable[[], None]] = field(init=False, default_factory=list)
+    stopping: threading.Event = field(init=False, default_factory=threading.Event)
+    """Set when the sandbox starts to stop: whoever waits for something looks here."""
+    arrivals: Arrivals = field(init=False, default_factory=Arrivals)
+    """Wakes who waits for messages."""
+    _stoppers: list[tuple[Stage, Callable[[], None]]] = field(init=False, default_factory=list)
     _locks: dict[str, threading.RLock] = field(init=False, default_factory=dict)
     _locks_guard: threading.Lock = field(init=False, default_factory=threading.Lock)
 
@@ -128,14 +152,21 @@ class Cloud:
         """Run `callback` once the cloud answers at `base_url`."""
         self._starters.append(callback)
 
-    def on_stop(self, callback: Callable[[], None]) -> None:
-        """Run `callback` before the cloud stops answering; the last registered runs first."""
-        self._stoppers.append(callback)
+    def on_stop(self, stage: Stage, callback: Callable[[], None]) -> None:
+        """Run `callback` in its stage of stopping; in a stage the last registered runs first."""
+        self._stoppers.append((stage, callback))
 
     def start(self) -> None:
         for callback in self._starters:
             callback()
 
     def stop(self) -> None:
-        while self._stoppers:
-            self._stoppers.pop()()
+        """Run all stages. What fails is said and does not keep the rest from ending; a second call does nothing."""
+        self.stopping.set()
+        self.arrivals.note()
+        stoppers, self._stoppers = self._stoppers[::-1], []
+        for _, callback in sorted(stoppers, key=lambda entry: entry[0]):
+            try:
+                callback()
+            except Exception:
+                log.exception("stopping: a part of the sandbox failed")

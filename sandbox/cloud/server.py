@@ -29,6 +29,8 @@ SERVICES = (
     "sandbox.cloud.compute",
     "sandbox.cloud.sagemaker",
     "sandbox.cloud.bucket_policies",
+    "sandbox.cloud.buckets",
+    "sandbox.cloud.queues",
 )
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 30.0

@@ -10,7 +10,6 @@ import asyncio
 import io
 import json
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,6 @@ from urllib.parse import parse_qs
 
 from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY, environ_key_for_header
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from moto.sqs.models import SQSBackend
 
 from sandbox.cloud.ports import ASGIScope, Cloud, Receive, Send
 
@@ -32,7 +30,6 @@ UNLOCKED: dict[str, frozenset[str]] = {
     "stepfunctions": frozenset(),
 }
 THREADS = 48
-POLL_SECONDS = 0.02
 
 
 @dataclass
@@ -49,7 +46,6 @@ class MotoApplication:
         self._cloud = cloud
         self._dispatcher = DomainDispatcherApplication(create_backend_app)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="moto")
-        _poll_outside_the_lock(cloud)
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         body = await read_body(receive)
@@ -160,22 +156,3 @@ def _action(service: str, environ: dict[str, Any]) -> str:
         stream.seek(0)
         return str(form.get("Action", [""])[0])
     return ""
-
-
-def _poll_outside_the_lock(cloud: Cloud) -> None:
-    """SQS long polls wait without the lock, so that a sender is not kept out."""
-    receive = getattr(SQSBackend.receive_message, "of_moto", SQSBackend.receive_message)
-
-    def receive_message(
-        self: SQSBackend, queue_name: str, count: int, wait_seconds_timeout: int, *rest: Any, **named: Any
-    ) -> list[Any]:
-        deadline = time.monotonic() + int(wait_seconds_timeout or 0)
-        while True:
-            with cloud.lock("sqs"):
-                messages: list[Any] = receive(self, queue_name, count, 0, *rest, **named)
-            if messages or time.monotonic() >= deadline:
-                return messages
-            time.sleep(POLL_SECONDS)
-
-    receive_message.of_moto = receive  # type: ignore[attr-defined]
-    SQSBackend.receive_message = receive_message  # type: ignore[method-assign]

@@ -87,7 +87,6 @@ COMMANDS: dict[str, dict[str, bool]] = {
     },
     "plugin ls": {"--json": False, "--project": False},
     "install": {"--no-plugins": False, "--no-dependencies": False, "--reinstall": False},
-    "state unprotect": {"--yes": False, "--all": False},
 }
 ALIASES = {"update": "up", "pre": "preview", "history": "stack history", "config remove": "config rm"}
 

@@ -28,6 +28,15 @@ class Entry:
     secret: bool
     object: Any = None
 
+    def document(self, reveal: bool) -> dict[str, Any]:
+        """As `--json` shows it."""
+        out: dict[str, Any] = {}
+        if reveal or not self.secret:
+            out["value"] = self.text
+            if self.object is not None:
+                out["objectValue"] = self.object
+        return out | {"secret": self.secret}
+
 
 class StackConfig:
     def __init__(self, project: Project, stack: str, file: str | None = None) -> None:
@@ -71,7 +80,7 @@ class StackConfig:
 
     def entries(self, *, reveal: bool = True) -> dict[str, Entry]:
         """Every key's entry. Without `reveal` secrets are not decrypted and show as `[secret]`."""
-        return {key: self._entry(key, value, reveal) for key, value in self.values().items()}
+        return {key: self.entry(key, value, reveal) for key, value in self.values().items()}
 
     def get(self, key: str, path: str | None = None) -> Entry | None:
         """One entry, or what lies at `path` below it."""
@@ -84,13 +93,14 @@ class StackConfig:
                 value = value[step]
             except (KeyError, IndexError, TypeError):
                 return None
-        return self._entry(key, value, True)
+        return self.entry(key, value, True)
 
     def missing(self) -> list[str]:
         """Keys that the project's schema requires and the stack does not set."""
         return sorted(self.project.required - self.values().keys())
 
-    def _entry(self, key: str, value: Any, reveal: bool) -> Entry:
+    def entry(self, key: str, value: Any, reveal: bool) -> Entry:
+        """The entry of a stored value: this file's, or one that an update remembers."""
         secret = _has_secure(value)
         opened = self._opened(key, value, reveal)
         if isinstance(opened, (dict, list)):

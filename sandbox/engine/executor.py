@@ -13,7 +13,7 @@ from sandbox.engine.errors import EngineError, InitError, ProviderError
 from sandbox.engine.instances import Instances
 from sandbox.engine.journal import Journal
 from sandbox.engine.planner import Plan, Planner
-from sandbox.engine.providers import Plugins
+from sandbox.engine.plugins import Plugins
 from sandbox.engine.state import STACK_TYPE, Resource, Snapshot, copied
 from sandbox.engine.steps import Check, CheckError, ConfigDiff, Diff, Goal, Question, Step, waves
 from sandbox.engine.values import Properties, equal
@@ -259,14 +259,9 @@ class Executor:
         except BaseException as e:
             self._fail(step, EngineError(f"internal error: {e!r}"), started, recorded=False)
             raise
-        if (
-            step.logical
-            and not step.resource.is_default_provider
-            and not (
-                (step.op == "read" and step.old and step.new and step.old.outputs == step.new.outputs)
-                or (step.op == "read" and not step.old)
-            )
-        ):
+        if step.old and step.condemns_old:
+            step.old.delete = True
+        if _counts(step):
             self.counts[step.op] = self.counts.get(step.op, 0) + 1
         if step.resource.custom or step.resource.type == STACK_TYPE:
             self.reporter.after(step, step.op, time.monotonic() - started)
@@ -289,6 +284,13 @@ class Executor:
             self.journal.end(step, recorded)
         self.stop("failed")
         raise StoppedError from error
+
+
+def _counts(step: Step) -> bool:
+    """Whether the summary tells of it: not of the engine's own providers, nor of reads that brought nothing new."""
+    if not step.logical or step.resource.is_default_provider:
+        return False
+    return step.op != "read" or bool(step.old and not equal(step.old.outputs, step.resource.outputs))
 
 
 def without_protected(steps: list[Step]) -> list[Step]:

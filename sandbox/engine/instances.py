@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 from sandbox.engine.errors import EngineError
-from sandbox.engine.providers import Plugins, Provider
+from sandbox.engine.plugins import Plugins
+from sandbox.engine.providers import Provider
 from sandbox.engine.state import Resource, Snapshot
 from sandbox.engine.steps import ConfigDiff, DiffAnswer, changed_keys, package_of
 from sandbox.engine.values import UNKNOWN_TEXT, Properties

@@ -20,11 +20,11 @@ from sandbox.engine.events import EventLog
 from sandbox.engine.executor import Executor, Options
 from sandbox.engine.journal import Journal
 from sandbox.engine.monitor import Target, serve
+from sandbox.engine.plugins import Plugins
 from sandbox.engine.program import Program, failure
 from sandbox.engine.project import Project
-from sandbox.engine.providers import Plugins
+from sandbox.engine.refresh import Refresh
 from sandbox.engine.report import Report
-from sandbox.engine.secrets import Crypter
 from sandbox.engine.state import DYNAMIC_PACKAGE, STACK_TYPE, Snapshot, provider_urn
 from sandbox.engine.values import Value
 
@@ -98,7 +98,7 @@ class Operation:
                 report.diagnostic("warning", _pending_warning(len(loaded.snapshot.pending)))
             with _interruptible(executor):
                 if request.options.refresh or request.kind == "refresh":
-                    executor.refresh(counted=request.kind == "refresh")
+                    Refresh(executor, counted=request.kind == "refresh").run()
                 if program and not executor.stopped.is_set():
                     self._run_program(program, executor, report, entries, loaded.snapshot)
                 if request.kind != "refresh" and not executor.stopped.is_set():
@@ -107,7 +107,7 @@ class Operation:
                 executor.stop("failed")
             if executor.error in ("failed", "canceled"):
                 report.diagnostic("error", f"{'preview' if preview else 'update'} {executor.error}")
-            return self._finish(request, executor, report, entries, crypter, started)
+            return self._finish(request, executor, report, entries, started)
         finally:
             plugins.close()
             report.log.close()
@@ -168,7 +168,6 @@ class Operation:
         executor: Executor,
         report: Report,
         entries: dict[str, Entry],
-        crypter: Crypter,
         started: float,
     ) -> int:
         ok = not executor.error
@@ -189,7 +188,7 @@ class Operation:
                     "startTime": int(started),
                     "message": request.message,
                     "environment": {"exec.kind": os.environ.get("PULUMI_EXEC_KIND", "cli")},
-                    "config": self._history_config(entries, crypter),
+                    "config": self.config.values(),
                     "result": "succeeded" if ok else "failed",
                     "endTime": int(time.time()),
                     "resourceChanges": changes or None,
@@ -203,13 +202,6 @@ class Operation:
             sys.stderr.write("error: no changes were expected but changes were proposed\n")
             return 1
         return 0 if ok else 1
-
-    def _history_config(self, entries: dict[str, Entry], crypter: Crypter) -> dict[str, Any]:
-        out: dict[str, Any] = {}
-        for key, e in entries.items():
-            text = crypter.encrypt(e.text) if e.secret else e.text
-            out[key] = {"value": text, "secret": e.secret, "object": e.object is not None}
-        return out
 
     def _print_json(self, report: Report, entries: dict[str, Entry], changes: dict[str, int]) -> None:
         import json

@@ -78,8 +78,8 @@ def import_document(store: StackStore, crypter: Crypter, text: str, *, force: bo
     store.save(snapshot, crypter)
 
 
-def history(store: StackStore, config: StackConfig | None) -> list[dict[str, Any]]:
-    """Entries, newest first, as `stack history --json` writes them; with `config` its secrets are shown."""
+def history(store: StackStore, config: StackConfig, *, reveal: bool) -> list[dict[str, Any]]:
+    """Entries, newest first, as `stack history --json` writes them; the passphrase is needed only to reveal secrets."""
     import datetime
 
     def stamp(seconds: int) -> str:
@@ -92,7 +92,7 @@ def history(store: StackStore, config: StackConfig | None) -> list[dict[str, Any
             "startTime": stamp(e["startTime"]),
             "message": e.get("message", ""),
             "environment": e.get("environment") or {},
-            "config": {k: _config_json(k, v, config) for k, v in (e.get("config") or {}).items()},
+            "config": {k: config.entry(k, v, reveal).document(reveal) for k, v in (e.get("config") or {}).items()},
             "result": e["result"],
             "version": e["version"],
             "endTime": stamp(e["endTime"]),
@@ -100,15 +100,3 @@ def history(store: StackStore, config: StackConfig | None) -> list[dict[str, Any
         }
         out.append(entry)
     return out
-
-
-def _config_json(key: str, value: dict[str, Any], config: StackConfig | None) -> dict[str, Any]:
-    text = value.get("value", value.get("string", ""))
-    if not value.get("secret"):
-        out: dict[str, Any] = {"value": text}
-        if value.get("object"):
-            out["objectValue"] = json.loads(text)
-        return out | {"secret": False}
-    if config is None:
-        return {"secret": True}
-    return {"value": config.crypter().decrypt(text, f"history: {key}"), "secret": True}

@@ -25,9 +25,7 @@ def bucket(boto: Callable[..., Any]) -> str:
 
 def test_a_tls_only_bucket_takes_what_comes_through_the_endpoint(boto: Callable[..., Any], bucket: str) -> None:
     s3 = boto("s3")
-    s3.put_bucket_policy(
-        Bucket=bucket, Policy=deny(bucket, Condition={"Bool": {"aws:SecureTransport": "false"}})
-    )
+    s3.put_bucket_policy(Bucket=bucket, Policy=deny(bucket, Condition={"Bool": {"aws:SecureTransport": "false"}}))
     s3.put_object(Bucket=bucket, Key="a", Body=b"x")
     assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"x"
 

@@ -116,6 +116,28 @@ def test_one_poison_message_of_ten(setting: Setting) -> None:
     assert setting.client.delete_event_source_mapping(UUID=created["UUID"])["State"] == "Deleting"
 
 
+def test_tags_of_a_mapping(setting: Setting, refused: Any) -> None:
+    created = setting.client.create_event_source_mapping(
+        EventSourceArn=setting.queue_arn, FunctionName=setting.function, Enabled=False, Tags={"project": "understudy"}
+    )
+    arn = created["EventSourceMappingArn"]
+    assert setting.client.list_tags(Resource=arn)["Tags"] == {"project": "understudy"}
+    setting.client.tag_resource(Resource=arn, Tags={"service": "tumor-triage", "project": "other"})
+    setting.client.untag_resource(Resource=arn, TagKeys=["project"])
+    assert setting.client.list_tags(Resource=arn)["Tags"] == {"service": "tumor-triage"}
+    setting.client.delete_event_source_mapping(UUID=created["UUID"])
+    with refused("ResourceNotFoundException", "does not exist"):
+        setting.client.list_tags(Resource=arn)
+
+
+def test_tags_of_a_function_are_still_motos(setting: Setting) -> None:
+    arn = setting.client.get_function(FunctionName=setting.function)["Configuration"]["FunctionArn"]
+    setting.client.tag_resource(Resource=arn, Tags={"project": "understudy"})
+    assert setting.client.list_tags(Resource=arn)["Tags"] == {"project": "understudy"}
+    setting.client.untag_resource(Resource=arn, TagKeys=["project"])
+    assert setting.client.list_tags(Resource=arn)["Tags"] == {}
+
+
 def test_an_error_returns_the_whole_batch(setting: Setting) -> None:
     for body in ("fine", "explode"):
         setting.sqs.send_message(QueueUrl=setting.queue, MessageBody=body)

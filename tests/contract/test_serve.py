@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,58 +82,88 @@ def test_the_environment_is_complete_and_the_profiles_are_sessions_of_the_roles(
 STALE = {"AWS_PROFILE": "scientist", "AWS_CONFIG_FILE": "/nowhere", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
 
 
-def serving_processes(root: int) -> list[int]:
-    """The processes whose command line is a model server's and that the sandbox `root` started."""
-    found = []
+def descendants(root: int) -> list[int]:
+    """A process and all that it and its children started."""
+    children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            command = (entry / "cmdline").read_bytes()
-            parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if b"model_package.server" in command and parent == root:
-            found.append(int(entry.name))
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+    found = [root]
+    for process in found:
+        found += children.get(process, [])
     return found
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_nothing_outlives_it(tmp_path: Path, start: Any, number: int) -> None:
-    sandbox, lab = start(tmp_path, STALE)
-    lab.endpoint(lab.config(lab.model()))
-    servers = serving_processes(sandbox.process.pid)
-    assert len(servers) == 1
-    sandbox.process.send_signal(number)
-    assert sandbox.process.wait(20) == (-signal.SIGKILL if number == signal.SIGKILL else 0)
-    _gone(servers)
+# A parent that starts what it is given, says its id and waits to be killed.
+PARENT = "import subprocess, sys; p = subprocess.Popen(sys.argv[1:]); print(p.pid, flush=True); p.wait()"
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
-def test_it_ends_with_its_parent(tmp_path: Path) -> None:
-    file = tmp_path / "environment"
-    serve = [sys.executable, "-m", "sandbox", "serve", "--no-provider", "--environment-file", str(file)]
-    # The parent says its child's id and waits to be killed.
-    parent = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            f"import subprocess; p = subprocess.Popen({serve!r}); print(p.pid, flush=True); p.wait()",
-        ],
+@contextmanager
+def child_of_a_parent(*command: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, *command],
         cwd=ROOT,
+        env={**os.environ, **STALE},
         stdout=subprocess.PIPE,
         text=True,
-    )
-    with parent:
+    ) as parent:
         assert parent.stdout is not None
-        child = int(parent.stdout.readline())
-        deadline = time.monotonic() + 30
+        yield parent, int(parent.stdout.readline())
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_outlives_its_parent_or_an_interrupt(tmp_path: Path, number: int) -> None:
+    """SIGKILL goes to the parent, which cannot pass it on; SIGINT to the sandbox."""
+    file = tmp_path / "environment"
+    serve = (sys.executable, "-m", "sandbox", "serve", "--environment-file", str(file))
+    with child_of_a_parent(*serve) as (parent, child):
+        deadline = time.monotonic() + 40
         while not file.exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        parent.kill()
-    _gone([child])
+        processes = descendants(child)
+        commands = [Path(f"/proc/{process}/cmdline").read_bytes() for process in processes]
+        assert [
+            part for part in (b"sandbox.aws_provider", b"watchdog.py") if not any(part in c for c in commands)
+        ] == []
+        os.kill(parent.pid if number == signal.SIGKILL else child, number)
+    _gone(processes)
+
+
+def test_a_parent_that_died_while_it_started_ends_it() -> None:
+    code = "import sys; from sandbox.serve import main; sys.exit(main(['serve', '--no-provider'], parent=-1))"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=40, check=False
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
+CHILDREN = """
+import sys, time
+from sandbox.cloud.children import Children
+children = Children()
+child = children.spawn(["/bin/sh", "-c", "sleep 300 & wait"], env={})
+print(child.pid, flush=True)
+time.sleep(300)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
+def test_children_end_when_the_sandbox_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", CHILDREN], cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        child = int(owner.stdout.readline())
+        deadline = time.monotonic() + 10
+        while len(processes := descendants(child)) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        owner.kill()
+    _gone(processes)
 
 
 def _gone(processes: list[int]) -> None:
@@ -151,48 +183,99 @@ def _alive(process: int) -> bool:
     return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
-STOP_WITH_CAPTURE = """
-import sys
+STOP_UNDER_LOAD = """
+import io, json, sys, threading, time, zipfile
 from pathlib import Path
 sys.path.insert(0, "tests/contract")
+from botocore.exceptions import BotoCoreError, ClientError
 from conftest import Lab, Sandbox, clients_of
 from moto.s3.models import s3_backends
 from sandbox.cloud import identity
 from sandbox.cloud.server import CloudServer
 
+CODE = "import time, pathlib\\ndef handler(event, context):\\n    pathlib.Path(MARK).touch()\\n    time.sleep(60)"
+
 directory = Path(sys.argv[1])
 server = CloudServer(directory, speed=60)
 profiles = identity.write_profiles(directory, "us-west-2")
 server.start()
-environment = {
+boto = clients_of(Sandbox(None, {
     "AWS_ENDPOINT_URL": server.cloud.base_url,
     "AWS_CONFIG_FILE": str(profiles.config_file),
     "AWS_SHARED_CREDENTIALS_FILE": str(profiles.credentials_file),
-}
-lab = Lab(clients_of(Sandbox(None, environment, directory)))
+}, directory))
+lab = Lab(boto)
+
+# A function that is at work on a message, and capture files that reach the same queue.
+trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+grant = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
+grants = {"Version": "2012-10-17", "Statement": [grant]}
+role = boto("iam").create_role(RoleName="worker", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+boto("iam").put_role_policy(RoleName="worker", PolicyName="p", PolicyDocument=json.dumps(grants))
+archive = io.BytesIO()
+with zipfile.ZipFile(archive, "w") as content:
+    content.writestr("main.py", f"MARK = {str(directory / 'working')!r}\\n{CODE}")
+boto("lambda").create_function(
+    FunctionName="worker", Role=role["Role"]["Arn"], Runtime="python3.11", Handler="main.handler", Timeout=100,
+    Code={"ZipFile": archive.getvalue()},
+)
+queue = boto("sqs").create_queue(QueueName="work", Attributes={
+    "VisibilityTimeout": "600",
+    "Policy": json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:*", "Resource": "*"}
+    ]}),
+})["QueueUrl"]
+arn = "arn:aws:sqs:us-west-2:123456789012:work"
+boto("lambda").create_event_source_mapping(EventSourceArn=arn, FunctionName="worker", BatchSize=1)
+boto("sqs").send_message(QueueUrl=queue, MessageBody="work")
+boto("s3").put_bucket_notification_configuration(
+    Bucket=lab.bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+)
+boto("events").put_rule(Name="captured", EventPattern=json.dumps({"source": ["aws.s3"]}))
+boto("events").put_targets(Rule="captured", Targets=[{"Id": "queue", "Arn": arn}])
+
 capture = {
     "EnableCapture": True,
     "InitialSamplingPercentage": 100,
     "DestinationS3Uri": f"s3://{lab.bucket}/capture",
     "CaptureOptions": [{"CaptureMode": "Input"}],
 }
-endpoint = lab.endpoint(lab.config(lab.model(), DataCaptureConfig=capture))
-for _ in range(3):
-    lab.invoke(endpoint)
+endpoint = lab.endpoint(lab.config(lab.model(), shadow=(lab.model("v2"), 1.0), DataCaptureConfig=capture))
+answered = []
+
+def ask():
+    while True:
+        try:
+            answered.append(lab.invoke(endpoint, "sleep 0.1"))
+        except (BotoCoreError, ClientError):
+            return
+
+clients = [threading.Thread(target=ask) for _ in range(4)]
+for client in clients:
+    client.start()
+while len(answered) < 12 or not (directory / "working").exists():
+    time.sleep(0.02)
 server.stop()
+for client in clients:
+    client.join()
+captured = 0
 for key, stored in s3_backends["123456789012"]["aws"].buckets[lab.bucket].keys.items():
-    if key.startswith("capture/"):
-        print(len(stored.value.splitlines()))
+    if key.startswith("capture/") and "/Main/" in key:
+        captured += len(stored.value.splitlines())
+print(len(answered), captured)
 """
 
 
-def test_captured_requests_are_written_before_it_stops(tmp_path: Path) -> None:
+def test_it_stops_without_a_word_and_what_was_captured_is_written(tmp_path: Path) -> None:
+    """Requests, copies to a shadow variant, a function and event deliveries are under way."""
     answer = subprocess.run(
-        [sys.executable, "-c", STOP_WITH_CAPTURE, str(tmp_path)],
+        [sys.executable, "-c", STOP_UNDER_LOAD, str(tmp_path)],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=60,
         check=False,
     )
-    assert answer.stdout.split() == ["3"], answer.stderr
+    assert answer.stderr == ""
+    answered, captured = map(int, answer.stdout.split())
+    assert answered == captured >= 12

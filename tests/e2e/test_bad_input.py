@@ -29,7 +29,7 @@ REGION = "us-west-2"
 GROUPS = f"arn:aws:sagemaker:{REGION}:123456789012:model-package"
 CANDIDATE = f"{GROUPS}/tumor-triage/1"
 FOREIGN = f"{GROUPS}/diabetes-progression/1"
-CAPTURES = f"understudy-capture-prod-123456789012-{REGION}"
+CAPTURES = "captures-of-the-trial"
 LOCK = "use_cases/tumor_triage/model.lock.yaml"
 EVENT_SECONDS = 40
 
@@ -289,6 +289,21 @@ def test_a_single_service_stack_with_a_malformed_arn_or_with_both_forms(trial: T
     assert_says(malformed, malformed.code, f'understudy:modelPackageArn is "nonsense"; allowed: {form}')
     assert both.code != 0
     assert_says(both, both.code, 'understudy:modelPackageArn is "nonsense" beside understudy:services; allowed: one')
+
+
+def test_a_plain_up_with_an_unapproved_package_is_refused_by_aws(trial: Trial) -> None:
+    """As safe as the command: roles and buckets are made, but no model and no endpoint."""
+    client = trial.client("sagemaker")
+    models = client.list_models()["Models"]
+    file = (trial.stage.work / "Pulumi.prod.yaml").read_bytes()
+    ended = trial.stage.pulumi("up", "--yes", "--stack", "prod", role="ci", check=False)
+    assert ended.code != 0
+    unapproved = f'Model package "{CANDIDATE}" is PendingManualApproval'
+    assert_says(ended, ended.code, "aws:sagemaker/model:Model 'tumor-triage'", unapproved, "must be Approved")
+    assert client.list_models()["Models"] == models
+    assert [one["EndpointName"] for one in client.list_endpoints()["Endpoints"]] == ["tumor-triage-shadow"]
+    assert trial.approval(CANDIDATE) == "PendingManualApproval"
+    assert (trial.stage.work / "Pulumi.prod.yaml").read_bytes() == file
 
 
 def test_a_malformed_capture_line_is_a_dead_letter_and_the_rest_is_replayed(trial: Trial) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +23,13 @@ REGION = "us-west-2"
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(300), pytest.mark.xdist_group("cli")]
 
 
-@dataclass
 class Table:
     """One project, one sandbox and one state, and two engines that take turns at it."""
 
-    stage: Stage
-    cli: Stage = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.cli = self._with_engine("cli")
-
-    def _with_engine(self, engine: str) -> Stage:
-        """The same place, worked on by another engine."""
-        other = Stage(self.stage.source, self.stage.directory, speed=self.stage.speed, engine=engine)
-        other.__dict__.update({**self.stage.__dict__, "engine": engine})
-        return other
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.cli = copy(stage)
+        self.cli.engine = "cli"
 
     def pulumi(self, *arguments: str, check: bool = True) -> Outcome:
         """The real CLI."""

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from sandbox.engine.errors import ProviderError
 from sandbox.engine.executor import Executor, Options, StoppedError
 from sandbox.engine.journal import Journal
-from sandbox.engine.providers import Plugins, Provider
+from sandbox.engine.plugins import Plugins
+from sandbox.engine.providers import Provider
+from sandbox.engine.refresh import Refresh
 from sandbox.engine.state import Resource, Snapshot, problems
 from sandbox.engine.steps import DiffAnswer, Goal, Step, make_urn
 from sandbox.engine.values import Properties
@@ -144,7 +146,7 @@ def play(base: Snapshot, run: Run, cloud: Cloud) -> tuple[Snapshot, str]:
     executor = Executor(base, Options(parallel=2), OneCloud(cloud), journal, Silent())
     try:
         if run.kind == "refresh":
-            executor.refresh(counted=True)
+            Refresh(executor, counted=True).run()
         elif run.kind == "up":
             provider = executor.register(Goal(PROVIDER_URN, "pulumi:providers:t", True, {})).reference
             made: dict[int, str] = {}

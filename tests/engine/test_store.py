@@ -14,6 +14,7 @@ import pytest
 from sandbox.engine.backend import Backend, StackStore
 from sandbox.engine.config import StackConfig
 from sandbox.engine.errors import EngineError
+from sandbox.engine.outputs import history
 from sandbox.engine.project import Project, find
 from sandbox.engine.secrets import Crypter
 from sandbox.engine.state import Operation, Resource, Snapshot, problems
@@ -181,6 +182,24 @@ def test_paths_hold_numbers_and_booleans_and_secrets(project: Project) -> None:
     assert (entry.object, entry.secret) == ({"l": [5, True], "s": CANARY}, True)
     with pytest.raises(EngineError, match="index 7 is out of range"):
         config.set("p:o", "1", secret=False, path="l[7]")
+
+
+def test_history_remembers_configuration_as_the_cli_writes_it(store: StackStore, project: Project) -> None:
+    config = StackConfig(project, "dev")
+    config.set("p:o", "5", secret=False, path="l[0]")
+    config.set("p:name", "n", secret=False)
+    config.set("p:word", CANARY, secret=True)
+    update = {"kind": "update", "startTime": 0, "endTime": 60, "result": "succeeded", "config": config.values()}
+    store.add_history(update)
+    (file,) = store.history_folder.glob("*.history.json")
+    written = json.loads(file.read_text())["config"]
+    assert (written["p:o"], written["p:name"], list(written["p:word"])) == ({"l": [5]}, "n", ["secure"])
+    (masked,) = history(store, config, reveal=False)
+    plain = {"value": "n", "secret": False}
+    listed = {"value": '{"l":[5]}', "objectValue": {"l": [5]}, "secret": False}
+    assert masked["config"] == {"p:name": plain, "p:o": listed, "p:word": {"secret": True}}
+    (shown,) = history(store, config, reveal=True)
+    assert shown["config"]["p:word"] == {"value": CANARY, "secret": True}
 
 
 def test_a_missing_virtualenv_is_named(tmp_path: Path) -> None:

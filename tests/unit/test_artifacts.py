@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
@@ -40,7 +41,7 @@ class Bucket:
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
     bucket = Bucket()
-    monkeypatch.setattr(artifacts.boto3, "client", bucket.client)
+    monkeypatch.setattr(boto3, "client", bucket.client)
     return bucket
 
 

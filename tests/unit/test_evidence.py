@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from functions.common.comparison import SHADOW_ERROR, Rules, compare
 from functions.common.payload import Payload
 from functions.common.records import ComparisonRecord, ProductionSide, ShadowSide
+from release.estimates import Percentiles
 from release.evidence import (
     Evidence,
     EvidenceRules,
@@ -26,7 +27,6 @@ from release.evidence import (
     noise_floor,
 )
 from release.evidence_document import digest_of
-from release.statistics import Percentiles
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DIGEST = "d" * 64

@@ -45,7 +45,17 @@ def test_a_manifest_is_read_with_its_defaults(tmp_path: Path) -> None:
     assert manifest.training.entry_point == "train.py"
     assert manifest.comparison.minimum_pairs == 500
     assert manifest.comparison.maximum_latency_ratio == pytest.approx(1.10)
+    assert manifest.comparison.columns == ()
     assert manifest.quality.tolerance is None
+
+
+def test_columns_are_names_that_can_be_listed_with_commas(tmp_path: Path) -> None:
+    named = {**VALID, "comparison": {"columns": ["label", "the probability"]}}
+    assert load_manifest(write(tmp_path, "package.yaml", named)).comparison.columns == ("label", "the probability")
+    for wrong in ("a,b", " a", ""):
+        document = {**VALID, "comparison": {"columns": ["label", wrong]}}
+        with pytest.raises(ManifestInvalid, match=r"comparison\.columns\.1"):
+            load_manifest(write(tmp_path, "package.yaml", document))
 
 
 def test_a_manifest_cannot_be_changed(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ DELIVERY = {
     "repositoryUrl": "https://git.example/u.git",
     "backendUrl": "s3://state",
     "passphraseParameter": "/u/phrase",
+    "buildImage": "builder:1",
 }
 
 
@@ -118,6 +119,34 @@ def test_override_counts_only_for_its_own_version() -> None:
     assert service.effective_rollout.strategy == "canary" and service.guardrails
 
 
+@pytest.mark.parametrize(
+    ("asked", "strategy", "rollback"),
+    [
+        ({"rollback": "off"}, "linear", "off"),
+        ({"strategy": "allAtOnce"}, "allAtOnce", "automatic"),
+        ({"strategy": "allAtOnce", "rollback": "manual"}, "allAtOnce", "manual"),
+        ({}, "linear", "automatic"),
+    ],
+)
+def test_override_changes_what_it_names_and_nothing_else(asked: dict[str, str], strategy: str, rollback: str) -> None:
+    override = {"modelPackageArn": ARN, "reason": "quiet hours", **asked}
+    values = {"rollout": {"strategy": "linear", "waitSeconds": 60, "rollback": "automatic"}}
+    loaded = load(prod({**values, "deploymentOverride": override}, delivery=DELIVERY), "prod")
+    service = loaded.services["tumor-triage"]
+    assert (service.effective_rollout.strategy, service.effective_rollout.rollback) == (strategy, rollback)
+    assert service.effective_rollout.wait_seconds == 60
+    assert (service.rollout.strategy, service.rollout.rollback) == ("linear", "automatic")
+
+
+@pytest.mark.parametrize("text", ["off", "'off'", "false"])
+def test_an_unquoted_off_is_off_whichever_yaml_read_it(text: str) -> None:
+    """YAML 1.1 takes it for false; `on` is no rollback mode in either."""
+    read = yaml.safe_load(f"{{rollback: {text}}}")
+    assert load(prod({"rollout": read}), "prod").services["tumor-triage"].rollout.rollback == "off"
+    with pytest.raises(SettingsError, match=r"rollout\.rollback is true; allowed: automatic"):
+        load(prod({"rollout": {"rollback": True}}), "prod")
+
+
 PREFIX = "understudy:services.tumor-triage"
 WRONG_IN_PROD: list[tuple[dict[str, Any], str]] = [
     (
@@ -203,6 +232,14 @@ WRONG_IN_PROD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"variantName": "ShadowVariant"}, f"{PREFIX}.variantName is ShadowVariant; allowed: another name"),
     ({"replay": {"source": "captures"}}, f"{PREFIX}.replay"),
+    (
+        {"deploymentOverride": {"modelPackageArn": ARN, "rollback": "automatic", "reason": "x"}},
+        f"{PREFIX}.deploymentOverride.rollback is automatic; allowed: manual or off, as long as understudy:delivery is",
+    ),
+    (
+        {"alarms": {"minimumRequests": 0}},
+        f"{PREFIX}.alarms.minimumRequests is 0; allowed: requests a period needs before its share of errors counts",
+    ),
     ({"image": "1.dkr.ecr/x:1"}, f"{PREFIX}.image is 1.dkr.ecr/x:1; allowed: nothing without shadowVariant.useCase"),
     ({"instanceType": "m5.large"}, f'{PREFIX}.instanceType is "m5.large"; allowed: a SageMaker instance type'),
     (
@@ -234,6 +271,10 @@ WRONG_IN_SHADOW: list[tuple[dict[str, Any], str]] = [
         "allowed: nothing in environment shadow: its endpoint",
     ),
     ({"rollout": {"rollback": "manual"}}, "allowed: off: only production is rolled back"),
+    (
+        {"deploymentOverride": {"modelPackageArn": ARN, "rollback": "off", "reason": "x"}},
+        "allowed: nothing in environment shadow: it is for a promoted version",
+    ),
     (
         {"replay": {"source": "captures", "maxConcurrency": 1}},
         "replay.maxConcurrency is 1; allowed: functions at once, 2-1000",
@@ -283,6 +324,10 @@ WRONG_STACKS: list[tuple[dict[str, Any], str]] = [
     (
         prod(delivery={"backendUrl": "s3://b"}),
         "understudy:delivery.repositoryUrl is missing; allowed: what `git clone` takes",
+    ),
+    (
+        prod(delivery={key: value for key, value in DELIVERY.items() if key != "buildImage"}),
+        "understudy:delivery.buildImage is missing; allowed: the build's image, which brings git, make, a supported",
     ),
     (
         {"environment": "prod", "modelPackageArn": ARN, "rollout": {"canaryPercent": 99}},

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from release import statistics
-from release.statistics import Percentiles
+from release.estimates import Percentiles
 
 
 def test_wilson_of_a_published_example() -> None:

@@ -10,7 +10,7 @@ from sandbox.cloud.compute.builds import BuildService
 from sandbox.cloud.compute.functions import FunctionService
 from sandbox.cloud.compute.lambda_api import LambdaApi
 from sandbox.cloud.eventing.bus import EventBus
-from sandbox.cloud.ports import Cloud
+from sandbox.cloud.ports import Cloud, Stage
 
 
 def install(cloud: Cloud) -> None:
@@ -26,5 +26,5 @@ def install(cloud: Cloud) -> None:
     deliveries.builds = builds
     plug_in(CodeBuildResponse, builds.handlers())
     cloud.on_start(invocations.workers.start)
-    cloud.on_stop(invocations.stop)
-    cloud.on_stop(builds.stop)
+    cloud.on_stop(Stage.WORK, invocations.stop)
+    cloud.on_stop(Stage.WORK, builds.stop)

@@ -15,7 +15,7 @@ from moto.awslambda.models import lambda_backends
 
 from sandbox.cloud.compute.functions import FunctionService
 from sandbox.cloud.eventing.delivery import Deliveries, DeliveryError
-from sandbox.cloud.eventing.functions import FunctionMissingError, InvocationResult, ThrottledError
+from sandbox.cloud.eventing.functions import FunctionMissingError, InvocationResult, StoppingError, ThrottledError
 from sandbox.cloud.eventing.workers import Workers
 from sandbox.cloud.ports import Cloud
 
@@ -80,6 +80,8 @@ class AsyncInvocations:
             result = InvocationResult(b'{"errorMessage": "Rate Exceeded"}', "Throttled")
         except FunctionMissingError as error:
             log.error("asynchronous invocation lost: %s", error)
+            return
+        except StoppingError:
             return
         settings = self._settings(request.arn)
         if result.error is None:

@@ -22,7 +22,7 @@ from sandbox.cloud import identity
 from sandbox.cloud.compute import invocation_log, runtime
 from sandbox.cloud.compute.pool import WORKERS, Pool, PoolClosedError
 from sandbox.cloud.compute.worker import Answer, Worker, WorkerDiedError, WorkerTimeoutError
-from sandbox.cloud.eventing.functions import FunctionMissingError, InvocationResult, ThrottledError
+from sandbox.cloud.eventing.functions import FunctionMissingError, InvocationResult, StoppingError, ThrottledError
 from sandbox.cloud.ports import Cloud, Scope
 
 log = logging.getLogger(__name__)
@@ -137,6 +137,7 @@ class FunctionService:
             entry.pool.close()
 
     def invoke(self, arn: str, payload: bytes, request_id: str | None = None) -> InvocationResult:
+        """Raises FunctionMissingError, ThrottledError, StoppingError."""
         request_id = request_id or str(uuid.uuid4())
         while True:
             entry = self._enter(self.version(arn))
@@ -152,7 +153,7 @@ class FunctionService:
     def _enter(self, version: FunctionVersion) -> _Running:
         with self._lock:
             if self._stopped:
-                raise FunctionMissingError(f"{version.arn}: the sandbox is stopping")
+                raise StoppingError(version.arn)
             entry = self._running.get(version.arn)
             replaced = None
             if entry is None or entry.version != version:
@@ -183,6 +184,8 @@ class FunctionService:
             answer = _failure("Sandbox.Timedout", message)
             note = [message]
         except WorkerDiedError as error:
+            if self._stopped:
+                raise StoppingError(version.arn) from error
             message = f"RequestId: {request_id} Error: Runtime exited with error: {error}"
             answer = _failure("Runtime.ExitError", message)
             note = [message]

@@ -14,7 +14,7 @@ from sandbox.cloud import identity
 from sandbox.cloud.actions import AwsError, Call, plug_in
 from sandbox.cloud.compute.asynchronous import AsyncInvocations
 from sandbox.cloud.compute.functions import FunctionService, logging_of
-from sandbox.cloud.eventing.functions import FunctionMissingError, ThrottledError
+from sandbox.cloud.eventing.functions import FunctionMissingError, StoppingError, ThrottledError
 from sandbox.cloud.eventing.overrides import Method, override
 from sandbox.cloud.ports import Scope
 
@@ -56,6 +56,8 @@ class LambdaApi:
             raise AwsError("ResourceNotFoundException", f"Function not found: {arn}") from error
         except ThrottledError as error:
             raise AwsError("TooManyRequestsException", str(error)) from error
+        except StoppingError as error:
+            raise AwsError("ServiceException", "The sandbox is stopping.") from error
         answer: dict[str, Any] = {"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": result.payload}
         if result.error is not None:
             answer["FunctionError"] = result.error

@@ -15,7 +15,7 @@ from sandbox.cloud.eventing.bus import EventBus
 from sandbox.cloud.eventing.mappings import Mappings
 from sandbox.cloud.eventing.schedules import Schedules, check_rule
 from sandbox.cloud.eventing.topics import Topics
-from sandbox.cloud.ports import Cloud
+from sandbox.cloud.ports import Cloud, Stage
 
 
 def install(cloud: Cloud) -> None:
@@ -30,6 +30,8 @@ def install(cloud: Cloud) -> None:
     plug_in(LambdaResponse, mappings.handlers())
     cloud.on_start(bus.deliveries.workers.start)
     cloud.on_start(schedules.start)
-    cloud.on_stop(bus.deliveries.workers.stop)
-    cloud.on_stop(schedules.stop)
-    cloud.on_stop(mappings.stop)
+    cloud.on_stop(Stage.CAUSES, bus.deliveries.workers.stop)
+    cloud.on_stop(Stage.CAUSES, schedules.stop)
+    cloud.on_stop(Stage.CAUSES, mappings.stop)
+    # What they started ends with the functions.
+    cloud.on_stop(Stage.TRAFFIC, mappings.join)

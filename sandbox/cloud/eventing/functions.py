@@ -15,6 +15,10 @@ class ThrottledError(Exception):
     """The function's reserved concurrency is used up; try again."""
 
 
+class StoppingError(Exception):
+    """The sandbox stops: the invocation was not run, or was ended."""
+
+
 @dataclass(frozen=True)
 class InvocationResult:
     """`error` is None, or `Unhandled` as in X-Amz-Function-Error; then the payload describes the error."""
@@ -25,7 +29,7 @@ class InvocationResult:
 
 class Functions(Protocol):
     def invoke(self, arn: str, payload: bytes) -> InvocationResult:
-        """Runs the function and waits. Raises FunctionMissingError, ThrottledError."""
+        """Runs the function and waits. Raises FunctionMissingError, ThrottledError, StoppingError."""
         ...
 
     def invoke_later(self, arn: str, payload: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from moto.sqs.models import Queue, sqs_backends
 
-from sandbox.cloud.actions import AwsError, Call, Handler
+from sandbox.cloud.actions import AwsError, Call, FallbackSignal, Handler
 from sandbox.cloud.eventing.delivery import Deliveries
 from sandbox.cloud.eventing.functions import FunctionMissingError
 from sandbox.cloud.eventing.poller import Poller, visibility_seconds
@@ -32,6 +32,7 @@ class Mapped:
     enabled: bool
     changed: datetime = field(default_factory=lambda: datetime.now(UTC))
     poller: Poller | None = None
+    tags: dict[str, str] = field(default_factory=dict)
 
     def describe(self, state: str | None = None) -> dict[str, Any]:
         return {
@@ -62,18 +63,26 @@ class Mappings:
             "DeleteEventSourceMapping": self.delete,
             "GetEventSourceMapping": lambda call: self._of(call).describe(),
             "ListEventSourceMappings": self.list,
+            "ListTags": lambda call: {"Tags": dict(self._tags(call))},
+            "TagResource": lambda call: self._tags(call).update(call["Tags"]),
+            "UntagResource": self.untag,
         }
 
     def stop(self) -> None:
+        """Receives nothing more; what was received goes on being worked on."""
         with self._lock:
             self._stopped = True
-            mappings = list(self._mappings.values())
-        for mapping in mappings:
-            if mapping.poller is not None:
-                mapping.poller.stop()
-        for mapping in mappings:
-            if mapping.poller is not None:
-                mapping.poller.join()
+        for poller in self._pollers():
+            poller.stop()
+
+    def join(self) -> None:
+        """Waits for what was received, which ends with its function."""
+        for poller in self._pollers():
+            poller.join()
+
+    def _pollers(self) -> list[Poller]:
+        with self._lock:
+            return [mapping.poller for mapping in self._mappings.values() if mapping.poller is not None]
 
     def create(self, call: Call) -> dict[str, Any]:
         source = call.get("EventSourceArn") or ""
@@ -103,6 +112,7 @@ class Mappings:
                         f"{other.configuration['UUID']}",
                     )
             mapping = Mapped(call.scope, configuration, bool(call.get("Enabled", True)))
+            mapping.tags.update(call.get("Tags") or {})
             self._mappings[configuration["UUID"]] = mapping
             self._restart(mapping)
         return mapping.describe("Creating" if mapping.enabled else None)
@@ -139,6 +149,21 @@ class Mappings:
             and wanted in (None, mapping.configuration["FunctionArn"])
         ]
         return {"EventSourceMappings": found}
+
+    def untag(self, call: Call) -> None:
+        tags = self._tags(call)
+        for key in call["TagKeys"]:
+            tags.pop(key, None)
+
+    def _tags(self, call: Call) -> dict[str, str]:
+        """The tags of the mapping that the call names by its ARN; functions and layers are moto's."""
+        _, separator, identifier = call["Resource"].partition(":event-source-mapping:")
+        if not separator:
+            raise FallbackSignal
+        mapping = self._mappings.get(identifier)
+        if mapping is None or mapping.scope != call.scope:
+            raise AwsError("ResourceNotFoundException", "The resource you requested does not exist.")
+        return mapping.tags
 
     def _restart(self, mapping: Mapped) -> None:
         if mapping.poller is not None:

@@ -21,7 +21,7 @@ from moto.sqs.models import Message, Queue, sqs_backends
 
 from sandbox.cloud.eventing import patterns
 from sandbox.cloud.eventing.delivery import Deliveries
-from sandbox.cloud.eventing.functions import FunctionMissingError, InvocationResult, ThrottledError
+from sandbox.cloud.eventing.functions import FunctionMissingError, InvocationResult, StoppingError, ThrottledError
 from sandbox.cloud.ports import Cloud, Scope
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class Poller:
         scaling = configuration.get("ScalingConfig") or {}
         self._slots = threading.Semaphore(int(scaling.get("MaximumConcurrency") or DEFAULT_CONCURRENCY))
         self._stopped = threading.Event()
+        self._working: set[threading.Thread] = set()
         self._thread = threading.Thread(target=self._run, name=f"poll-{self._queue_name}", daemon=True)
 
     def start(self) -> None:
@@ -54,35 +55,41 @@ class Poller:
 
     def stop(self) -> None:
         self._stopped.set()
+        self._cloud.arrivals.note()
 
     def join(self, seconds: float = 5.0) -> None:
-        if self._thread.is_alive():
-            self._thread.join(seconds)
+        """Waits for the thread and its batches, together so long at most."""
+        deadline = time.monotonic() + seconds
+        for thread in (self._thread, *self._working):
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
-        pause = BUSY_SECONDS
-        while not self._stopped.wait(pause):
+        while not self._stopped.is_set():
             if not self._slots.acquire(timeout=IDLE_SECONDS):
                 continue
-            batch, longest = self._batch()
+            seen = self._cloud.arrivals.count
+            batch = self._batch()
             if batch:
-                pause = BUSY_SECONDS
                 name = f"batch-{self._queue_name}"
-                threading.Thread(target=self._work, args=(batch, time.monotonic()), name=name, daemon=True).start()
+                thread = threading.Thread(target=self._work, args=(batch, time.monotonic()), name=name, daemon=True)
+                self._working = {one for one in self._working if one.is_alive()} | {thread}
+                thread.start()
             else:
                 self._slots.release()
-                pause = min(longest, pause * 1.5)
+                self._cloud.arrivals.wait(seen, IDLE_SECONDS)
 
-    def _batch(self) -> tuple[list[Message], float]:
-        """Messages to work on, and the longest pause before the next look if there are none."""
+    def _batch(self) -> list[Message]:
+        """Messages to work on; none after a while, if there is no function to work on them."""
         try:
-            return self._gather(), IDLE_SECONDS
+            return self._gather()
         except FunctionMissingError as error:
             # The mapping outlived its function: AWS reports a problem and goes on trying, too.
             log.warning("mapping of %s: %s", self._queue_name, error)
         except Exception:
             log.exception("mapping of %s: receiving failed", self._queue_name)
-        return [], MISSING_SECONDS
+        self._stopped.wait(MISSING_SECONDS)
+        return []
 
     def _gather(self) -> list[Message]:
         """Up to BatchSize messages; waits for more up to the batching window once there is one."""
@@ -123,6 +130,9 @@ class Poller:
             failed = self._invoke(batch)
             self._delete([message for message in batch if message.id not in failed])
             self._give_back([message for message in batch if message.id in failed], received)
+        except StoppingError:
+            # The queue ends with the sandbox, too.
+            return
         except Exception:
             log.exception("mapping of %s: a batch could not be worked on", self._queue_name)
         finally:

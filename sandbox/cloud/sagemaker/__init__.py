@@ -11,7 +11,7 @@ from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
 from sandbox.cloud.actions import AwsError, Call, Handler, plug_in
-from sandbox.cloud.ports import Cloud
+from sandbox.cloud.ports import Cloud, Stage
 from sandbox.cloud.sagemaker import wording
 from sandbox.cloud.sagemaker.capture import Capture
 from sandbox.cloud.sagemaker.endpoint_configs import EndpointConfigs
@@ -50,14 +50,13 @@ def install(cloud: Cloud) -> None:
     plug_in(ApplicationAutoScalingResponse, Scaling(store).handlers())
     cloud.invocations = runtime
     supervisor = _Supervisor(store)
-    # Stopping runs backwards: first nothing new starts, then what was recorded is written. The processes of fleets end
-    # with the sandbox's children, all at once.
-    cloud.on_stop(lambda: asyncio.run_coroutine_threadsafe(runtime.close(), cloud.loop).result())
-    cloud.on_stop(capture.stop)
-    cloud.on_stop(metrics.stop)
-    cloud.on_stop(supervisor.stop)
-    cloud.on_stop(training.stop)
-    cloud.on_stop(rollouts.stop)
+    # The processes of fleets end with the sandbox's children, all at once.
+    cloud.on_stop(Stage.CAUSES, supervisor.stop)
+    cloud.on_stop(Stage.WORK, training.stop)
+    cloud.on_stop(Stage.WORK, rollouts.stop)
+    cloud.on_stop(Stage.TRAFFIC, lambda: asyncio.run_coroutine_threadsafe(runtime.close(), cloud.loop).result())
+    cloud.on_stop(Stage.RECORDS, capture.stop)
+    cloud.on_stop(Stage.RECORDS, metrics.stop)
     for start in (metrics.start, capture.start, supervisor.start):
         cloud.on_start(start)
 

@@ -30,6 +30,8 @@ MAXIMUM_BODY_BYTES = 6_291_456
 TIMEOUT_SECONDS = 60.0
 # Shorter than the servers' own, so that no request meets a connection that is being closed.
 KEEP_ALIVE_SECONDS = 2.0
+# How long requests under way may take when the sandbox stops; then they are cut off.
+DRAIN_SECONDS = 5.0
 MAXIMUM_SHADOWS_IN_FLIGHT = 256
 _CREDENTIAL = re.compile(r"Credential=([A-Z0-9]+)/\d{8}/([a-z0-9-]+)/sagemaker/aws4_request")
 _FORWARDED = (b"content-type", b"accept")
@@ -77,12 +79,21 @@ class Runtime:
         self._session: aiohttp.ClientSession | None = None
         self._accounts: dict[str, str] = {}
         self._shadows: set[asyncio.Task[None]] = set()
+        self._answering = 0
+        self._stopped = False
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         body = await read_body(receive)
         if body is None:
             return
+        self._answering += 1
+        try:
+            await self._answer(scope, send, body, began)
+        finally:
+            self._answering -= 1
+
+    async def _answer(self, scope: ASGIScope, send: Send, body: bytes, began: float) -> None:
         request_id = str(uuid.uuid4())
         headers: list[tuple[bytes, bytes]] = [(b"x-amzn-requestid", request_id.encode())]
         try:
@@ -101,11 +112,22 @@ class Runtime:
         await send({"type": "http.response.body", "body": payload})
 
     async def close(self) -> None:
+        """Refuse what still comes, let what is under way be answered; copies to shadow variants are given up."""
+        self._stopped = True
+        for shadow in self._shadows:
+            shadow.cancel()
+        if self._shadows:
+            await asyncio.wait(self._shadows)
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self._answering and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
         if self._session is not None:
             await self._session.close()
 
     def _accept(self, scope: ASGIScope, body: bytes, began: float) -> tuple[Endpoint, Request]:
         """The endpoint that a request is for, or AWS's refusal."""
+        if self._stopped:
+            raise RefusalError(503, "ServiceUnavailable", "The sandbox is stopping.")
         headers = {name: value for name, value in scope["headers"]}
         credential = _CREDENTIAL.search(headers.get(b"authorization", b"").decode("latin-1"))
         if credential is None:
@@ -187,6 +209,7 @@ class Runtime:
                     time.perf_counter() - began,
                 )
         except (aiohttp.ClientError, OSError, TimeoutError):
+            # The container is gone, too slow, or the connection was closed because the sandbox stops.
             return Answer(0, b"", "", None, time.perf_counter() - began)
 
     def _record(

@@ -240,6 +240,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
             "repositoryUrl": "https://git.example/understudy.git",
             "backendUrl": "s3://state/understudy",
             "passphraseParameter": "/understudy/passphrase",
+            "buildImage": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/understudy/build@sha256:{'0' * 64}",
         },
         "understudy:services": {
             "tumor-triage": {

@@ -67,6 +67,13 @@ def test_a_changed_source_changes_the_bytes(root: Path) -> None:
     assert Path(function_archive("replay", root).path).read_bytes() != before
 
 
+def test_what_was_not_written_here_is_written_anew(root: Path) -> None:
+    target = Path(function_archive("replay", root).path)
+    content = target.read_bytes()
+    target.write_bytes(b"half a zip")
+    assert Path(function_archive("replay", root).path).read_bytes() == content
+
+
 def test_layer_has_its_libraries_under_python(root: Path) -> None:
     assert _names(layer_archive(root).path) == ["python/library.py"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,13 @@ def test_rollout_is_what_the_provider_accepts(raw: dict[str, Any], expected: dic
     assert list(guardrails.mistakes({**arguments, "alarm_names": ["a"]})) == []
 
 
+def test_deployment_record_honours_the_override_of_this_deployment() -> None:
+    """`understudy promote --rollback manual` writes no strategy; the service's own stays."""
+    override = {"modelPackageArn": ARN, "rollback": "off", "reason": "asked for when it was promoted"}
+    record = endpoint.deployment_record(service(rollout={"strategy": "linear"}, deploymentOverride=override))
+    assert json.loads(record) == {"modelPackageArn": ARN, "strategy": "linear", "rollback": "off"}
+
+
 def test_capture_is_text_under_its_prefix() -> None:
     config = endpoint.capture_config("captures", 40)
     assert config["enable_capture"] is True
@@ -137,6 +145,17 @@ def test_error_alarm_is_a_rate_of_its_own_metrics() -> None:
             assert query["metric"]["dimensions"] == FLEET and query["metric"]["stat"] == "Sum"
     assert (alarm["threshold"], alarm["comparison_operator"]) == (2, "GreaterThanThreshold")
     assert alarm["treat_missing_data"] == "notBreaching"
+
+
+def test_error_alarm_needs_its_requests() -> None:
+    """One failure in a quiet minute of a canary is 100%, and no reason to undo the rollout."""
+
+    def rate(**values: int) -> str:
+        queries = alarms.error_alarm(service(alarms=values).alarms, FLEET, 1)["metric_queries"]
+        return str(next(query["expression"] for query in queries if query["id"] == "error_rate"))
+
+    assert rate().startswith("IF(invocations >= 10, 100 * MAX(") and rate().endswith(" / invocations, 0)")
+    assert rate(minimumRequests=3).startswith("IF(invocations >= 3, ")
 
 
 def test_accuracy_alarm_needs_its_labels() -> None:
@@ -235,17 +254,57 @@ def test_queue_outlives_the_function_six_times(shadow: Any) -> None:
 
 
 DELIVERY = Delivery(
-    repository_url="https://git.example/u.git", backend_url="s3://state/u?region=x", passphrase_parameter="/u/phrase"
+    repository_url="https://git.example/u.git",
+    backend_url="s3://state/u?region=x",
+    passphrase_parameter="/u/phrase",
+    build_image="111111111111.dkr.ecr.us-west-2.amazonaws.com/u/build:1",
 )
 
 
 def test_buildspec_reverts_and_quotes_what_an_alarm_says() -> None:
     commands = yaml.safe_load(rollback_monitor.buildspec())["phases"]["build"]["commands"]
-    assert commands[0] == 'git clone --branch "$BRANCH" "$REPOSITORY_URL" checkout'
+    assert commands[1] == 'git clone --branch "$BRANCH" "$REPOSITORY_URL" checkout'
     assert commands[-1] == (
         '.venv/bin/python -m release rollback "$SERVICE" --stack "$STACK"'
         ' --alarm "$ALARM_NAME" --reason "$REASON" --yes'
     )
+
+
+@pytest.mark.parametrize(
+    ("engine", "path", "code"), [("", "", 1), ("embedded", "", 0), ("", "pulumi", 0)], ids=["neither", "chosen", "CLI"]
+)
+def test_build_fails_early_without_an_engine(engine: str, path: str, code: int, tmp_path: Path) -> None:
+    if path:
+        (tmp_path / path).write_text("#!/bin/sh\n")
+        (tmp_path / path).chmod(0o755)
+    environment = {"PATH": str(tmp_path), "UNDERSTUDY_ENGINE": engine}
+    command = yaml.safe_load(rollback_monitor.buildspec())["phases"]["build"]["commands"][0]
+    run = subprocess.run(["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == code
+    assert ("There is no pulumi in this image: delivery.buildImage must name one" in run.stderr) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("image", "repository"),
+    [
+        (
+            "111111111111.dkr.ecr.eu-west-1.amazonaws.com/u/build:1",
+            "arn:aws:ecr:eu-west-1:111111111111:repository/u/build",
+        ),
+        (
+            f"222222222222.dkr.ecr.us-west-2.amazonaws.com/b@sha256:{'0' * 64}",
+            "arn:aws:ecr:us-west-2:222222222222:repository/b",
+        ),
+    ],
+)
+def test_build_pulls_its_image_from_ecr_by_its_own_role(image: str, repository: str) -> None:
+    assert rollback_monitor.image_credentials(image) == "SERVICE_ROLE"
+    assert _resources(rollback_monitor.image_statements(SCOPE, image), "ecr:BatchGetImage") == [repository]
+
+
+def test_build_s_other_images_are_codebuild_s_to_pull() -> None:
+    assert rollback_monitor.image_credentials("aws/codebuild/standard:7.0") == "CODEBUILD"
+    assert rollback_monitor.image_statements(SCOPE, "aws/codebuild/standard:7.0") == []
 
 
 def test_build_has_its_passphrase_from_the_parameter_store() -> None:

@@ -62,6 +62,16 @@ def test_a_new_installation_has_a_registry_and_says_what_is_missing(run_program:
     assert not recording.of_type("aws:lambda/layerVersion:LayerVersion")
 
 
+def test_columns_of_csv_answers_reach_the_functions(shadow: Any, prod: Any) -> None:
+    def variables(recording: Any, name: str) -> dict[str, str]:
+        found: dict[str, str] = recording.one("aws:lambda/function:Function", name).inputs["environment"]["variables"]
+        return found
+
+    assert variables(prod, "tumor-triage-accuracy")["COLUMNS"] == "label,probability"
+    rules = json.loads(variables(shadow, "tumor-triage-replay")["COMPARISON_RULES"])
+    assert rules["columns"] == ["label", "probability"]
+
+
 def test_shadow_outputs(shadow: Any) -> None:
     service = shadow.outputs["services"]["tumor-triage"]
     assert service.keys() == {"endpointName", "modelPackageArn", "artifactDigest", "replayQueueUrl"}
@@ -103,6 +113,13 @@ def test_without_delivery_an_alarm_pages_people_only(run_program: Any, configs: 
 def test_what_holds_data_is_protected_and_retained(recording: Any) -> None:
     for registration in recording.registrations:
         assert (registration.type in KEPT) <= (registration.protected and registration.retained), registration.urn
+
+
+def test_no_object_comes_before_its_bucket_s_versioning(shadow: Any) -> None:
+    """It would have no version id, in AWS and in the state, for good."""
+    uploads = shadow.of_type("aws:s3/bucketObjectv2:BucketObjectv2")
+    versioning = shadow.one("aws:s3/bucketVersioning:BucketVersioning", "artifacts")
+    assert uploads and all(versioning.urn in upload.options.dependencies for upload in uploads)
 
 
 def test_what_an_endpoint_may_still_run_is_retained_from_the_first_deployment(recording: Any) -> None:

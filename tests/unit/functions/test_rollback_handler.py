@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
 from functions.common.deployment import WrongDeploymentParameterError
@@ -72,6 +73,16 @@ class Desk:
         }
         self.stubs[1].add_response("start_build", {"build": {"id": "rollback:1"}}, expected)
 
+    def is_full(self, *running: str) -> None:
+        """The build is refused; the project's latest builds have these statuses."""
+        ids = [f"rollback:{number}" for number in range(len(running))]
+        self.stubs[1].add_client_error("start_build", "AccountLimitExceededException", "Cannot have more than 1 builds")
+        listed = {"projectName": "tumor-triage-rollback", "sortOrder": "DESCENDING"}
+        self.stubs[1].add_response("list_builds_for_project", {"ids": ids} if ids else {}, listed)
+        if ids:
+            builds = [{"id": id_, "buildStatus": status} for id_, status in zip(ids, running, strict=True)]
+            self.stubs[1].add_response("batch_get_builds", {"builds": builds}, {"ids": ids})
+
     def on(self, text: str) -> str | None:
         for stub in self.stubs:
             stub.activate()
@@ -97,6 +108,32 @@ def test_the_same_state_change_has_the_same_token_and_another_one_another() -> N
         desk.on(text)
     first, again, later = desk.tokens
     assert first == again != later
+
+
+def test_a_build_that_runs_is_the_rollback(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk()
+    desk.deployed()
+    desk.is_full("IN_PROGRESS", "SUCCEEDED")
+    assert desk.on(message()) is None
+    assert "already rolling back" in caplog.text
+
+
+@pytest.mark.parametrize("builds", [(), ("FAILED", "SUCCEEDED")])
+def test_an_account_at_its_limit_is_tried_again(builds: tuple[str, ...]) -> None:
+    """Nobody is rolling back: an event that is lost here leaves a bad version in production."""
+    desk = Desk()
+    desk.deployed()
+    desk.is_full(*builds)
+    with pytest.raises(ClientError, match=r"AccountLimitExceededException.*Cannot have more than 1 builds"):
+        desk.on(message())
+
+
+def test_another_refusal_is_tried_again() -> None:
+    desk = Desk()
+    desk.deployed()
+    desk.stubs[1].add_client_error("start_build", "AccessDeniedException", "no")
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        desk.on(message())
 
 
 @pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA"])

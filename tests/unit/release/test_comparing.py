@@ -15,8 +15,8 @@ from release import comparing
 from release.comparing import Candidate
 from release.console import Output
 from release.errors import MissingError
+from release.estimates import Percentiles
 from release.production import Baseline
-from release.statistics import Percentiles
 from tests.unit.release.conftest import World, arn, package
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
