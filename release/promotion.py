@@ -39,6 +39,9 @@ def promote(project: Project, wish: Wish, output: Output) -> dict[str, Any]:
     Raises `RefusedError` by the gate, `StackLockedError`, or `FailedError` after the file was put back.
     """
     repository = Repository.around(project.root)
+    if wish.push:
+        # A stack file from before somebody else's promotion or rollback would undo it.
+        repository.pull()
     file = project.stack_file(wish.stack)
     form = file.service(wish.service)
     _check_clean(repository, file, wish.stack)

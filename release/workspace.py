@@ -105,10 +105,11 @@ class Project:
         """The stack, or None when it has no file or was never deployed."""
         if not (self.root / f"Pulumi.{stack}.yaml").is_file():
             return None
-        try:
-            return Environment(self, stack, self.stack_file(stack), Stack.select(stack, self.workspace))
-        except StackNotFoundError:
-            return None
+        with engine_errors(stack):
+            try:
+                return Environment(self, stack, self.stack_file(stack), Stack.select(stack, self.workspace))
+            except StackNotFoundError:
+                return None
 
 
 @dataclass(frozen=True)

@@ -88,9 +88,16 @@ class Play:
         service.clients.wait_for(running, PAIRS + 50, 60)
         self.stage.understudy("replay", service.name, "--limit", str(PAIRS + 100), "--wait", role="ci")
 
-    def unlocked(self, stack: str) -> None:
-        locks = self.stage.state / ".pulumi" / "locks" / "organization" / "understudy" / stack
-        wait_until(f"the lock of {stack} being freed", lambda: not any(locks.glob("*.json")), 30)
+    def builds_ended(self) -> None:
+        """Wait until no rollback build is under way: an alarm may start one, and it holds production's stack."""
+        client = self.stage.session("ci").client("codebuild")
+
+        def none_runs() -> bool:
+            builds = client.list_builds()["ids"]
+            running = client.batch_get_builds(ids=builds)["builds"] if builds else []
+            return all(build["buildComplete"] for build in running)
+
+        wait_until("the end of the rollback builds", none_runs, 60)
 
     def final(self) -> dict[str, Any]:
         """What production runs, what is committed, what is quarantined, for each service."""

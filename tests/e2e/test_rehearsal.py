@@ -57,7 +57,9 @@ def test_production_and_git_agree_on_the_last_known_good(report: dict[str, Any])
     tumor = report["final"]["tumor-triage"]
     assert tumor["prod_package"] == tumor["config_package"]
     assert tumor["prod_package"].endswith("model-package/tumor-triage/2")
-    assert [arn.rsplit("/", 1)[1] for arn in tumor["quarantined"]] == ["3"]
+    # The guardrail stopped 4 in its canary; whether the monitor's alarm saw enough of it to quarantine it, may vary.
+    quarantined = {arn.rsplit("/", 1)[1] for arn in tumor["quarantined"]}
+    assert {"3"} <= quarantined <= {"3", "4"}
     diabetes = report["final"]["diabetes-progression"]
     assert diabetes["prod_package"] == diabetes["config_package"]
     assert diabetes["prod_package"].endswith("model-package/diabetes-progression/2")

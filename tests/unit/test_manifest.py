@@ -95,7 +95,7 @@ def test_a_manifest_cannot_be_changed(tmp_path: Path) -> None:
         ),
         (
             {"comparison": {"minimumPair": 1}},
-            "comparison.minimumPair: unknown field; allowed here: absoluteTolerance, ignoredFields",
+            "comparison.minimumPair: unknown field; allowed here: absoluteTolerance, columns, ignoredFields",
         ),
         ({"training": {"instanceType": "m5.large"}}, "training.instanceType: String should match pattern"),
     ],

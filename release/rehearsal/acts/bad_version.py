@@ -76,7 +76,7 @@ def _come_back(play: Play) -> None:
 
 def _change_nothing(play: Play) -> None:
     with play.steps.step("5 A further up", "changes nothing") as step:
-        play.unlocked("prod")
+        play.builds_ended()
         play.stage.pull()
         again = play.stage.pulumi(
             "up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", "prod", role="ci", check=False

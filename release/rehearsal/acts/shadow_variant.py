@@ -42,6 +42,8 @@ def _set_variant(play: Play, variant: dict[str, Any] | None) -> None:
         if variant is not None:
             service["shadowVariant"] = variant
 
+    play.builds_ended()
+    play.stage.pull()
     stack_file(play.stage, "prod", change)
     play.stage.commit("Change tumor-triage's shadow variant")
     play.stage.pulumi("up", "--yes", "--skip-preview", "--stack", "prod", role="ci")

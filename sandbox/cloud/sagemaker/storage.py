@@ -20,6 +20,8 @@ class Storage:
         self._cloud = cloud
         self._clients: dict[tuple[str, Scope], Any] = {}
         self._guard = threading.Lock()
+        # One for all clients: it holds the parsed model of the service.
+        self._session = boto3.session.Session()
 
     def download(self, url: str, target: Path, role_arn: str, scope: Scope) -> None:
         bucket, key = split(url)
@@ -46,7 +48,7 @@ class Storage:
             client = self._clients.get((role_arn, scope))
             if client is None:
                 keys = identity.role_environment(role_arn, "SageMaker", scope.region)
-                client = boto3.session.Session().client(
+                client = self._session.client(
                     "s3",
                     region_name=scope.region,
                     endpoint_url=self._cloud.base_url,

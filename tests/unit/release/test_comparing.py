@@ -29,7 +29,7 @@ MANIFEST = Manifest.model_validate(
         "contentTypes": ["text/csv"],
         "sample": {"contentType": "text/csv", "body": "1,2"},
         "quality": {"task": "classification", "threshold": 0.9, "label": "label"},
-        "comparison": {"minimumPairs": 60},
+        "comparison": {"minimumPairs": 60, "columns": ["label", "probability"]},
     }
 )
 
@@ -100,6 +100,10 @@ def test_pairs_labels_and_latencies_make_the_evidence(found: Candidate, latencie
     assert (evidence.counts.pairs, evidence.counts.labelled) == (100, 100)
     assert evidence.latency.ratio.estimate == pytest.approx(1.01)
     assert evidence.noise_floor is None
+
+
+def test_columns_of_a_csv_answer_come_from_the_manifest(found: Candidate) -> None:
+    assert found.manifest.comparison.columns == found.rules.quality.columns == ("label", "probability")
 
 
 def test_what_an_earlier_version_answered_is_left_out(found: Candidate, latencies: dict[str, Percentiles]) -> None:

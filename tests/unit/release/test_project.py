@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -193,3 +194,12 @@ def test_a_programs_own_sentence_stands_alone() -> None:
 def test_an_engine_failure_without_error_lines_shows_its_end() -> None:
     assert engine_reason("one\n\ntwo\n", limit=1) == "two"
     assert isinstance(create_command_error(CommandResult("", "x", 1)), CommandError)
+
+
+def test_an_engine_that_cannot_answer_is_no_missing_stack(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_backend(args: list[str], cwd: str, env: Mapping[str, str], *_: object, **__: object) -> CommandResult:
+        raise create_command_error(CommandResult("", "error: no backend is chosen", 1))
+
+    monkeypatch.setattr(world.engine, "run", no_backend)
+    with pytest.raises(FailedError, match=r"engine failed on stack 'prod'.*\n.*no backend is chosen"):
+        world.project.environment_if_any("prod")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -49,6 +51,19 @@ def test_what_is_there_is_read_only_after_an_update_that_did_not_succeed(world: 
 def test_push_brings_it_to_the_origin(world: World) -> None:
     promote(world.project, replace(WISH, push=True), Output())
     assert world.git("rev-parse", "origin/main") == world.git("rev-parse", "HEAD")
+
+
+def test_it_builds_on_what_others_have_pushed(world: World, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    origin = world.git("remote", "get-url", "origin")
+    git = ("git", "-c", "user.name=o", "-c", "user.email=o@x.invalid")
+    subprocess.run([*git, "clone", "--quiet", origin, str(other)], check=True)
+    theirs = other / world.file.name
+    theirs.write_text(theirs.read_text().replace("initialInstanceCount: 2", "initialInstanceCount: 5"))
+    subprocess.run([*git, "commit", "--quiet", "--all", "--message", "Scale out"], cwd=other, check=True)
+    subprocess.run([*git, "push", "--quiet"], cwd=other, check=True)
+    promote(world.project, replace(WISH, push=True), Output())
+    assert settings(world) == {"initialInstanceCount": 5, "modelPackageArn": arn(2)}
 
 
 def test_a_version_number_is_of_the_group_that_runs(world: World) -> None:
