@@ -58,6 +58,8 @@ class FunctionArgs:
     """Folder whose replay.py goes into the zip as use_case_replay.py."""
     asynchronous: bool = False
     """Invoked by events that nobody waits for: what fails for good goes to a dead-letter queue."""
+    after: Sequence[pulumi.Resource] = ()
+    """What must have been deployed before the function runs with this code and environment."""
 
 
 def function_statements(
@@ -127,6 +129,6 @@ class Function(pulumi.ComponentResource):
             memory_size=args.memory_megabytes,
             environment={"variables": dict(args.environment)},
             logging_config={"log_format": "JSON", "log_group": self._log_group.name},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, *args.after]),
             **optional,
         )

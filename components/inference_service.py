@@ -126,6 +126,7 @@ class InferenceService(pulumi.ComponentResource):
                     layer_arn=args.layer_arn,
                     root=args.root,
                     use_case=args.use_case,
+                    after=endpoint.ready,
                 ),
                 self._child(),
             )

@@ -164,7 +164,7 @@ class ModelEndpoint(pulumi.ComponentResource):
     """The configuration that the endpoint runs, as the last rollout found it."""
     deployment_parameter: str | None
     ready: list[pulumi.Resource]
-    """What must be there before the endpoint answers with this version."""
+    """Once these are deployed, the endpoint answers with this version."""
 
     def __init__(self, name: str, args: ModelEndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("understudy:model_endpoint:ModelEndpoint", name, None, opts)

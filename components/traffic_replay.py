@@ -6,6 +6,7 @@ Shadow subscribes to what production publishes (DESIGN 12): rule, queue and role
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class TrafficReplayArgs:
     layer_arn: pulumi.Input[str]
     root: Path
     use_case: Path
+    after: Sequence[pulumi.Resource]
+    """The rollout of `artifact_digest`: what answers must be the candidate whose digest the records carry."""
 
 
 def source_prefix(replay: Replay) -> str:
@@ -156,6 +159,7 @@ class TrafficReplay(pulumi.ComponentResource):
             timeout_seconds=TIMEOUT_SECONDS,
             memory_megabytes=MEMORY_MEGABYTES,
             use_case=transform_of(args.replay, args.use_case),
+            after=args.after,
         )
         self._function = Function(self._name, function, self._child())
 

@@ -122,6 +122,12 @@ def test_no_object_comes_before_its_bucket_s_versioning(shadow: Any) -> None:
     assert uploads and all(versioning.urn in upload.options.dependencies for upload in uploads)
 
 
+def test_replay_takes_a_candidate_s_digest_only_once_that_candidate_answers(shadow: Any) -> None:
+    function = shadow.one("aws:lambda/function:Function", "tumor-triage-replay")
+    rollout = next(r for r in shadow.registrations if r.type.endswith(":EndpointRollout") and r.name == "tumor-triage")
+    assert rollout.urn in function.options.dependencies
+
+
 def test_what_an_endpoint_may_still_run_is_retained_from_the_first_deployment(recording: Any) -> None:
     for registration in recording.registrations:
         assert (registration.type in RETAINED) <= registration.retained, registration.urn
