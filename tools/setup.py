@@ -90,7 +90,9 @@ def main():
         changed = True
         install_requirements(venv)
         stamp(venv, "requirements", requirements)
-    if not made(venv, "command", command):
+    # An environment that a build's image brings is not this checkout's to point at itself.
+    own = venv == os.path.join(ROOT, ".venv")
+    if own and not made(venv, "command", command):
         changed = True
         print("setup: installing the understudy command", flush=True)
         pip(venv, "--no-deps", "--no-build-isolation", "-e", ROOT)

@@ -69,7 +69,11 @@ def observed(spec: ResourceType, path: str, old: Any, read: Any) -> Any:
     if read is None:
         return old if compare.empty(old) else None
     if isinstance(old, Mapping) and isinstance(read, Mapping):
-        kept = {name: observed(spec, f"{path}.{name}", value, read.get(name)) for name, value in old.items()}
+        kept = {
+            # `__defaults` is the engine's note on which values nobody gave.
+            name: value if name.startswith("__") else observed(spec, f"{path}.{name}", value, read.get(name))
+            for name, value in old.items()
+        }
         return {name: value for name, value in kept.items() if value is not None}
     if isinstance(old, list) and isinstance(read, list) and len(old) == len(read) and path not in spec.sets:
         return [observed(spec, f"{path}[]", mine, theirs) for mine, theirs in zip(old, read, strict=True)]

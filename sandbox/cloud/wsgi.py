@@ -39,12 +39,25 @@ class _Answer:
     body: bytes = b""
 
 
+class _Dispatcher(DomainDispatcherApplication):
+    """Finds the service of a host once: moto lists a folder and tries 200 patterns, at every request."""
+
+    def __init__(self, create: Callable[[Any], Any]) -> None:
+        super().__init__(create)
+        self._known: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        if host not in self._known:
+            self._known[host] = super().get_backend_for_host(host)
+        return self._known[host]
+
+
 class MotoApplication:
     """moto's services as an ASGI application."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._dispatcher = DomainDispatcherApplication(create_backend_app)
+        self._dispatcher = _Dispatcher(create_backend_app)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="moto")
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:

@@ -11,6 +11,8 @@ from sandbox.cloud.compute.worker import Worker
 
 WORKERS = 4
 """Processes a function has at most; invocations beyond wait, which real Lambda would not let them."""
+PATIENCE_SECONDS = 0.3
+"""How long an invocation waits for a busy process before it starts another: about what a start would take."""
 IDLE_SECONDS = 300.0
 SESSION_SECONDS = 6 * 3600.0
 """Workers older than this are replaced, as the role's credentials in their environment do not last."""
@@ -33,7 +35,8 @@ class Pool:
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def acquire(self) -> Worker:
-        """The worker that was used last, or a new one; waits while all are busy."""
+        """The worker that was used last, or a new one; waits a little for a busy one, and while there are too many."""
+        patient_until = time.monotonic() + PATIENCE_SECONDS
         with self._changed:
             stale = self._take_stale()
             worker = None
@@ -44,10 +47,12 @@ class Pool:
                     worker = self._idle.pop()
                     self._busy.add(worker)
                     break
-                if len(self._busy) + self._starting < self.most:
+                count = len(self._busy) + self._starting
+                patience = patient_until - time.monotonic()
+                if count == 0 or (count < self.most and patience <= 0):
                     self._starting += 1
                     break
-                self._changed.wait()
+                self._changed.wait(patience if count < self.most else None)
             closed = self._closed
         for old in stale:
             old.close()

@@ -334,6 +334,12 @@ def test_build_role_passes_one_role_and_reads_one_secret() -> None:
     assert rollback_monitor.backend_statements(SCOPE, "file:///state") == []
 
 
+def test_rollback_function_starts_builds_of_its_project_and_sees_whether_one_runs() -> None:
+    statements = rollback_monitor.function_statements(SCOPE, "/p", "arn:project")
+    for action in ("codebuild:StartBuild", "codebuild:ListBuildsForProject", "codebuild:BatchGetBuilds"):
+        assert _resources(statements, action) == ["arn:project"]
+
+
 def test_topic_is_published_to_by_the_service_s_alarms_over_tls() -> None:
     publish, deny = json.loads(rollback_monitor.topic_policy(SCOPE, "arn:topic", "tumor-triage"))["Statement"]
     assert publish["Condition"]["ArnLike"] == {

@@ -26,8 +26,6 @@ RETAINED = {
     "aws:s3/bucketObjectv2:BucketObjectv2",
     "aws:lambda/layerVersion:LayerVersion",
 }
-WITHOUT_RESOURCES = {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "ssm:DescribeParameters"}
-"""Actions for which AWS knows no resource, so that `*` is the only one."""
 
 
 @pytest.fixture(params=["shadow", "prod"])
@@ -169,16 +167,13 @@ def _documents(recording: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def test_roles_name_their_resources(recording: Any) -> None:
-    """`*` only where AWS knows no resource for the action."""
+    """By ARN; where `*` may stand, test_controls.py says."""
     seen = 0
     for urn, _, statement in _documents(recording):
         if "rolePolicy:RolePolicy" not in urn:
             continue
         seen += 1
-        actions, resources = statement["Action"], statement["Resource"]
-        assert not any(action == "*" or action.endswith(":*") for action in actions), (urn, statement)
-        if "*" in resources:
-            assert set(actions) <= WITHOUT_RESOURCES, (urn, statement)
+        resources = statement["Resource"]
         assert all(resource == "*" or resource.startswith("arn:aws:") for resource in resources), (urn, statement)
     assert seen > 10
 
@@ -199,34 +194,9 @@ def test_nobody_is_let_in_by_a_wildcard(recording: Any) -> None:
             assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_buckets_are_private_encrypted_and_tls_only(recording: Any) -> None:
-    buckets = {r.name for r in recording.of_type("aws:s3/bucket:Bucket")}
-    assert buckets
-    for name in buckets:
-        block = recording.one("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", name).inputs
-        assert all(
-            block[key] for key in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
-        )
-        encryption = recording.one(
-            "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration", name
-        ).inputs["rules"][0]["applyServerSideEncryptionByDefault"]
-        assert encryption["sseAlgorithm"] == ("AES256" if name == "capture" else "aws:kms")
-        assert [s["Sid"] for s in recording.policy("aws:s3/bucketPolicy:BucketPolicy", name)] == ["TlsOnly"]
-        assert recording.one("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", name)
-        assert len([r for r in recording.of_type("aws:s3/bucketVersioning:BucketVersioning") if r.name == name]) == (
-            name != "capture"
-        )
-
-
-def test_queues_topics_and_keys_are_encrypted(recording: Any) -> None:
-    assert all(r.inputs["sqsManagedSseEnabled"] for r in recording.of_type("aws:sqs/queue:Queue"))
-    assert all(r.inputs["kmsMasterKeyId"] for r in recording.of_type("aws:sns/topic:Topic"))
-    assert all(r.inputs["enableKeyRotation"] for r in recording.of_type("aws:kms/key:Key"))
-
-
-def test_function_logs_are_kept_for_a_while_not_for_ever(recording: Any) -> None:
+def test_functions_write_to_log_groups_of_the_stack(recording: Any) -> None:
     groups = recording.of_type("aws:cloudwatch/logGroup:LogGroup")
-    assert groups and all(group.inputs["retentionInDays"] >= 90 for group in groups)
+    assert groups
     for function in recording.of_type("aws:lambda/function:Function"):
         assert function.inputs["loggingConfig"]["logGroup"] == f"{function.name}-0a1b2c3"
 
