@@ -756,20 +756,21 @@ def test_engines_have_their_own_configuration(port: int, engine: Engine) -> None
 def test_roles_are_assumed_and_regions_required(
     port: int, world: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = Engine(port)
+    other, third = Engine(port), Engine(port)
     try:
         other.configure(region=REGION, assumeRoles=json.dumps([{"roleArn": world["role"], "sessionName": "me"}]))
         identity = other.invoke("aws:index/getCallerIdentity:getCallerIdentity", {})
         assert identity["arn"].endswith(":assumed-role/ground/me")
         monkeypatch.delenv("AWS_DEFAULT_REGION")
         with pytest.raises(grpc.RpcError) as caught:
-            other.configure(profile="")
+            third.configure(profile="")
         assert code_and_text(caught) == (
             grpc.StatusCode.INVALID_ARGUMENT,
             "the aws provider has no region: set aws:region (pulumi config set aws:region …)",
         )
     finally:
         other.channel.close()
+        third.channel.close()
 
 
 def test_functions(engine: Engine, world: dict[str, str]) -> None:
