@@ -61,7 +61,7 @@ def _timed(console: Console, stage: Stage, services: int, command: tuple[str, ..
 def _register(stage: Stage, name: str) -> str:
     """A use case of that name and an approved version of it."""
     shutil.copytree(stage.work / "use_cases" / "tumor_triage", stage.work / "use_cases" / name.replace("-", "_"))
-    sagemaker = stage.session("ci").client("sagemaker")
+    sagemaker = stage.client("sagemaker")
     sagemaker.create_model_package_group(ModelPackageGroupName=name)
     arn: str = sagemaker.create_model_package(
         ModelPackageGroupName=name,

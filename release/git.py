@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from release.errors import FailedError, MissingError
 
 _TIMEOUT_SECONDS = 120
 _PUSH_ATTEMPTS = 5
+_INDEX_SECONDS = 10.0
+_INDEX_POLL_SECONDS = 0.1
 _OWN_IDENTITY = ("-c", "user.name=understudy", "-c", "user.email=understudy@noreply.invalid")
 
 
@@ -84,9 +87,20 @@ class Repository:
         return () if configured else _OWN_IDENTITY
 
     def _run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
-            ["git", *arguments], cwd=self.root, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
-        )
+        """Run git; when another git process holds the index, which takes moments, try again for a while."""
+        deadline = time.monotonic() + _INDEX_SECONDS
+        while True:
+            result = subprocess.run(
+                ["git", *arguments],
+                cwd=self.root,
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT_SECONDS,
+                check=False,
+            )
+            if "index.lock" not in result.stderr or time.monotonic() > deadline:
+                break
+            time.sleep(_INDEX_POLL_SECONDS)
         if check and result.returncode != 0:
             raise self._failed(arguments, result)
         return result

@@ -14,7 +14,7 @@ from rich.console import Console
 from release.engine import engine_name
 from release.errors import ExitCode
 from release.rehearsal import report as reports
-from release.rehearsal.acts import ACTS
+from release.rehearsal.acts import perform
 from release.rehearsal.play import Play
 from release.rehearsal.stage import Stage
 from release.rehearsal.steps import Steps
@@ -47,8 +47,7 @@ def run(options: Options) -> int:
     with stage.sandbox():
         play = Play(stage, steps)
         try:
-            for act in ACTS:
-                act(play)
+            perform(play)
             final = play.final()
         except KeyboardInterrupt:
             interrupted = True

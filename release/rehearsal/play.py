@@ -42,12 +42,19 @@ class Play:
                 service.traffic.stop()
 
     @contextmanager
-    def meanwhile(self, other: Callable[[], None]) -> Iterator[None]:
-        """Somebody else does `other` while the block runs; ends when both have, and raises what either raised."""
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="meanwhile") as pool:
-            doing = pool.submit(other)
+    def meanwhile(self, *others: Callable[[], None]) -> Iterator[None]:
+        """Other people do `others` while the block runs; ends when all have, and raises what one of them raised."""
+        with ThreadPoolExecutor(max_workers=len(others), thread_name_prefix="meanwhile") as pool:
+            doing = [pool.submit(other) for other in others]
             yield
-            doing.result()
+            for other in doing:
+                other.result()
+
+    def train(self, version: str, *services: Service) -> list[tuple[Service, dict[str, Any]]]:
+        """Their owners train that version at the same time; (service, lock file's content) of each."""
+        with ThreadPoolExecutor(max_workers=len(services), thread_name_prefix="train") as pool:
+            locks = list(pool.map(lambda service: service.train(version), services))
+        return list(zip(services, locks, strict=True))
 
     def stack_outputs(self, stack: str) -> dict[str, Any]:
         outputs: dict[str, Any] = self.stage.pulumi("stack", "output", "--json", "--stack", stack, role="ci").json()
@@ -90,7 +97,7 @@ class Play:
 
     def builds_ended(self) -> None:
         """Wait until no rollback build is under way: an alarm may start one, and it holds production's stack."""
-        client = self.stage.session("ci").client("codebuild")
+        client = self.stage.client("codebuild")
 
         def none_runs() -> bool:
             builds = client.list_builds()["ids"]

@@ -72,7 +72,7 @@ class Service:
     def upload(self, bucket: str, channel: str, rows: Sequence[tuple[float, ...]]) -> str:
         """Put rows as a CSV channel; returns the channel's URI."""
         key = f"data/{self.use_case}/{channel}/data.csv"
-        self.stage.session("scientist").client("s3").put_object(Bucket=bucket, Key=key, Body=csv(rows).encode())
+        self.stage.client("s3", "scientist").put_object(Bucket=bucket, Key=key, Body=csv(rows).encode())
         return f"s3://{bucket}/data/{self.use_case}/{channel}/"
 
     def tune(self, **hyperparameters: float) -> None:
@@ -96,7 +96,7 @@ class Service:
         bucket, _, key = lock["uri"].removeprefix("s3://").partition("/")
         model_file = self.stage.directory / "models" / lock["sha256"] / Path(key).name
         model_file.parent.mkdir(parents=True, exist_ok=True)
-        body = self.stage.session("scientist").client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+        body = self.stage.client("s3", "scientist").get_object(Bucket=bucket, Key=key)["Body"]
         model_file.write_bytes(body.read())
         given = answers.of_version(self.folder, model_file, self.data.rows())
         self.versions[version] = Version(version, given)
@@ -105,13 +105,13 @@ class Service:
     # --- the registry and the endpoints, as plain boto3 sees them
 
     def package(self, arn: str) -> dict[str, Any]:
-        client = self.stage.session("ci").client("sagemaker")
+        client = self.stage.client("sagemaker")
         described: dict[str, Any] = client.describe_model_package(ModelPackageName=arn)
         return described
 
     def running_package(self, environment: str) -> str:
         """The model package ARN behind the endpoint's live config; empty for a container spec or no endpoint."""
-        client = self.stage.session("ci").client("sagemaker")
+        client = self.stage.client("sagemaker")
         endpoint = client.describe_endpoint(EndpointName=self.endpoint(environment))
         config = client.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
         model = client.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
@@ -133,7 +133,7 @@ class Service:
 
     def answers_in_shadow(self, version: Version) -> tuple[bool, str]:
         """Whether the shadow endpoint answers the first held-out row as that version does; and what it answers."""
-        runtime = self.stage.session("ci").client("sagemaker-runtime")
+        runtime = self.stage.client("sagemaker-runtime")
         body = self.data.rows()[0].body
         response = runtime.invoke_endpoint(
             EndpointName=self.endpoint("shadow"), ContentType="text/csv", Accept="application/json", Body=body
@@ -142,7 +142,7 @@ class Service:
         return same_answer(given, version.answers[0]), json.dumps(given)
 
     def quarantined(self) -> list[str]:
-        client = self.stage.session("ci").client("sagemaker")
+        client = self.stage.client("sagemaker")
         pages = client.get_paginator("list_model_packages").paginate(
             ModelPackageGroupName=self.name, ModelApprovalStatus="Rejected"
         )
@@ -151,14 +151,14 @@ class Service:
     def artifact_readable(self, arn: str) -> bool:
         container = self.package(arn)["InferenceSpecification"]["Containers"][0]
         bucket, _, key = container["ModelDataUrl"].removeprefix("s3://").partition("/")
-        head = self.stage.session("ci").client("s3").head_object(Bucket=bucket, Key=key)
+        head = self.stage.client("s3").head_object(Bucket=bucket, Key=key)
         return bool(head["ContentLength"] > 0)
 
     # --- clients
 
     def open_traffic(self, capture_bucket: str, version: str) -> None:
         """Clients start and run until the end, with that version as the one that may answer."""
-        s3 = self.stage.session("ci").client("s3")
+        s3 = self.stage.client("s3")
 
         def put_labels(lines: str) -> None:
             hour = datetime.now(UTC).strftime("%Y/%m/%d/%H")

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -65,6 +66,8 @@ class Stage:
         self.passphrase = secrets.token_urlsafe(16)
         self._environment: dict[str, str] = {}
         self._sessions: dict[str, boto3.Session] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._making = threading.Lock()
 
     def prepare(self) -> None:
         """Empty the directory and clone the project, as it stands in `source`, into it."""
@@ -154,6 +157,13 @@ class Stage:
             os.environ.update({k: v for k, v in self._environment.items() if k != "AWS_PROFILE"})
             self._sessions[role] = boto3.Session(profile_name=role)
         return self._sessions[role]
+
+    def client(self, service: str, role: str = "ci") -> Any:
+        """A boto3 client of that role, made once: making them is not safe in two threads at once, using them is."""
+        with self._making:
+            if (service, role) not in self._clients:
+                self._clients[service, role] = self.session(role).client(service)
+            return self._clients[service, role]
 
     def understudy(self, *arguments: str, role: str, check: bool = True, timeout: float = COMMAND_SECONDS) -> Outcome:
         """Run `understudy ARGUMENTS` in the clone as that role."""

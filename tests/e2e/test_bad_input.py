@@ -44,7 +44,7 @@ class Trial:
     outputs: dict[str, Any]
 
     def client(self, name: str) -> Any:
-        return self.stage.session("ci").client(name)
+        return self.stage.client(name)
 
     def approval(self, arn: str) -> str:
         return str(self.client("sagemaker").describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"])
@@ -95,7 +95,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
     with pytest.MonkeyPatch.context() as patch, stage.sandbox():
         for name, value in stage.environment("ci").items():  # boto3 in this process, and nothing of it afterwards
             patch.setenv(name, value)
-        captures = stage.session("ci").client("s3")
+        captures = stage.client("s3")
         captures.create_bucket(Bucket=CAPTURES, CreateBucketConfiguration={"LocationConstraint": REGION})
         captures.put_bucket_notification_configuration(
             Bucket=CAPTURES, NotificationConfiguration={"EventBridgeConfiguration": {}}

@@ -1,8 +1,6 @@
-"""The acts, in order; each builds on the ones before. What two people would do at once overlaps."""
+"""The acts, and which of them overlap: what two people would do at once, two people do at once."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from release.rehearsal.acts import (
     bad_version,
@@ -12,15 +10,39 @@ from release.rehearsal.acts import (
     installation,
     second_version,
     shadow_variant,
+    single_service,
 )
 from release.rehearsal.play import Play
 
-ACTS: tuple[Callable[[Play], None], ...] = (
-    installation.play,
-    first_version.play,
-    second_version.play,
-    bad_version.play,
-    crashing_version.play,
-    shadow_variant.play,
-    curtain.play,
-)
+
+def perform(play: Play) -> None:
+    """Play all acts. Raises what ended the play; its step has recorded it."""
+    installation.play(play)
+    first_version.train(play)
+    first_version.deploy(play)
+    with play.meanwhile(lambda: first_version.judge(play, play.diabetes)):
+        first_version.judge(play, play.tumor)
+        first_version.promote(play, play.tumor)
+    first_version.configure_replay(play)
+    with play.meanwhile(lambda: first_version.promote(play, play.diabetes)):
+        first_version.switch_replay_on(play)
+
+    second_version.train(play)
+    second_version.deploy(play)
+    second_version.judge(play, play.tumor)
+    with play.meanwhile(lambda: second_version.judge(play, play.diabetes), lambda: bad_version.prepare(play)):
+        second_version.promote(play, play.tumor)
+    with play.meanwhile(lambda: second_version.promote(play, play.diabetes)):
+        bad_version.judge(play)
+
+    bad_version.promote(play)
+    with play.meanwhile(lambda: bad_version.come_back(play)):
+        crashing_version.prepare(play)
+        single_service.play(play)
+    bad_version.change_nothing(play)
+
+    shadow_variant.tune(play)
+    with play.meanwhile(lambda: shadow_variant.prepare(play)):
+        crashing_version.stop(play)
+    shadow_variant.play(play)
+    curtain.play(play)

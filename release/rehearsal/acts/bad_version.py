@@ -1,37 +1,24 @@
-"""Act 5: a version that is fast, answers 200, and is wrong. Production comes back by itself.
-
-While it does, a scientist trains the next version, and somebody sets up a stack with one service (acts 6 and 8).
-"""
+"""Act 5: a version that is fast, answers 200, and is wrong. Production comes back by itself."""
 
 from __future__ import annotations
 
 from release.errors import ExitCode
-from release.rehearsal.acts import crashing_version, single_service
 from release.rehearsal.data import shuffled_labels
 from release.rehearsal.play import Play, short
 from release.rehearsal.service import as_text, wait_until
 
 
-def play(play: Play) -> None:
-    _train(play)
-    play.deploy("v3", "5 Package, register, deploy to shadow", play.tumor)
-    _judge(play)
-    _promote(play)
-    with play.meanwhile(lambda: _come_back(play)):
-        crashing_version.prepare(play)
-        single_service.play(play)
-    _change_nothing(play)
-
-
-def _train(play: Play) -> None:
+def prepare(play: Play) -> None:
+    """Train it and deploy it to shadow."""
     with play.steps.step("5 Train v3 on shuffled labels", "it trains and serves without complaint") as step:
         shuffled = shuffled_labels(play.tumor.data.train)
         uri = play.tumor.upload(play.outputs["trainingBucket"], "shuffled", shuffled)
         lock = play.tumor.train("v3", "--data", uri)
         step.see(play.tumor.committed, as_text(lock["metrics"]))
+    play.deploy("v3", "5 Package, register, deploy to shadow", play.tumor)
 
 
-def _judge(play: Play) -> None:
+def judge(play: Play) -> None:
     tumor = play.tumor
     with play.steps.step("5 Evidence refuses v3", "fail, with numbers; no approval without override") as step:
         play.replay(tumor, "v2")
@@ -48,7 +35,7 @@ def _judge(play: Play) -> None:
         step.see("alarm must catch" in recorded["understudy.override_reason"], "override recorded")
 
 
-def _promote(play: Play) -> None:
+def promote(play: Play) -> None:
     bad = play.tumor.versions["v3"].package
     with play.steps.step("5 Promote v3 all the same", "no guardrail stops it") as step:
         play.tumor.live("v2", "v3")
@@ -56,7 +43,7 @@ def _promote(play: Play) -> None:
         step.see(promoted.code == 0, f"promoted {short(bad)}")
 
 
-def _come_back(play: Play) -> None:
+def come_back(play: Play) -> None:
     tumor = play.tumor
     good, bad = tumor.versions["v2"].package, tumor.versions["v3"].package
     with play.steps.step(
@@ -74,7 +61,7 @@ def _come_back(play: Play) -> None:
         step.see(True, f"pulled configuration says {short(good)}")
 
 
-def _change_nothing(play: Play) -> None:
+def change_nothing(play: Play) -> None:
     with play.steps.step("5 A further up", "changes nothing") as step:
         play.builds_ended()
         play.stage.pull()

@@ -38,7 +38,7 @@ def prepare(play: Play) -> None:
     play.stage.commit("Accept all radii again")
 
 
-def play(play: Play) -> None:
+def stop(play: Play) -> None:
     tumor = play.tumor
     good = tumor.versions["v2"].package
     file = play.stage.work / "Pulumi.prod.yaml"

@@ -8,7 +8,7 @@ from release.rehearsal.play import Play
 from release.rehearsal.service import stack_file
 
 PASSPHRASE_PARAMETER = "/understudy/rehearsal/passphrase"  # noqa: S105 (a parameter's name)
-SMOOTH = {"strategy": "canary", "canaryPercent": 30, "waitSeconds": 600, "bakeSeconds": 300}
+SMOOTH = {"strategy": "canary", "canaryPercent": 30, "waitSeconds": 300, "bakeSeconds": 200}
 # The sandbox shares a few cores with everything else here: a rehearsal is no place to judge milliseconds.
 MAXIMUM_LATENCY_RATIO = 5
 # A period is 2 s here, and the canary has 30% of some 20 requests a second.
@@ -37,7 +37,7 @@ def play(play: Play) -> None:
 
 def _configure(play: Play) -> None:
     """Write both stack files and the evidence limits; the passphrase goes where the rollback build reads it."""
-    ssm = play.stage.session("ci").client("ssm")
+    ssm = play.stage.client("ssm")
     ssm.put_parameter(Name=PASSPHRASE_PARAMETER, Value=play.stage.passphrase, Type="SecureString")
 
     def shadow(config: dict[str, Any]) -> None:

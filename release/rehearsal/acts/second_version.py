@@ -6,26 +6,20 @@ from release.rehearsal.play import PAIRS, Play, changes, short, shows_change
 from release.rehearsal.service import Service, as_text
 
 
-def play(play: Play) -> None:
-    _train(play)
-    play.deploy("v2", "4 Package, register, deploy to shadow", *play.services)
-    _judge(play, play.tumor)
-    with play.meanwhile(lambda: _judge(play, play.diabetes)):
-        _promote(play, play.tumor)
-    _promote(play, play.diabetes)
-
-
-def _train(play: Play) -> None:
+def train(play: Play) -> None:
     with play.steps.step("4 Train v2", "better hyperparameters, trained and committed") as step:
         play.tumor.tune(max_depth=4, num_round=120, eta=0.15)
         play.diabetes.tune(max_depth=3, num_round=90, eta=0.06)
         play.stage.commit("Tune both models")
-        for service in play.services:
-            lock = service.train("v2")
+        for service, lock in play.train("v2", *play.services):
             step.see(service.committed, f"{service.name}: {as_text(lock['metrics'])}")
 
 
-def _judge(play: Play, service: Service) -> None:
+def deploy(play: Play) -> None:
+    play.deploy("v2", "4 Package, register, deploy to shadow", *play.services)
+
+
+def judge(play: Play, service: Service) -> None:
     with play.steps.step(
         f"4 Evidence for {service.name} v2", f"at least {PAIRS} production requests replayed, evidence passes"
     ) as step:
@@ -39,7 +33,7 @@ def _judge(play: Play, service: Service) -> None:
         play.approve(service)
 
 
-def _promote(play: Play, service: Service) -> None:
+def promote(play: Play, service: Service) -> None:
     with play.steps.step(
         f"4 Promote {service.name} v2",
         "the preview shows the package change and no other service; canary, bake, v2 live; v1 stays readable",

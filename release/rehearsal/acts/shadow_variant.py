@@ -11,14 +11,22 @@ from release.rehearsal.service import Service, stack_file, wait_until
 REQUESTS = 60
 
 
+def tune(play: Play) -> None:
+    """Committed before anybody else works in the clone."""
+    play.tumor.tune(max_depth=2)
+    play.stage.commit("Try shallower trees")
+
+
+def prepare(play: Play) -> None:
+    """Train v5 and deploy it to shadow."""
+    with play.steps.step("8 Train v5", "a candidate for the shadow variant") as step:
+        play.tumor.train("v5")
+        step.see(play.tumor.committed, "trained")
+    play.deploy("v5", "8 Package, register, deploy to shadow", play.tumor)
+
+
 def play(play: Play) -> None:
     tumor = play.tumor
-    with play.steps.step("8 Train v5", "a candidate for the shadow variant") as step:
-        tumor.tune(max_depth=2)
-        play.stage.commit("Try shallower trees")
-        tumor.train("v5")
-        step.see(tumor.committed, "trained")
-    play.deploy("v5", "8 Package, register, deploy to shadow", tumor)
     with play.steps.step(
         "8 Shadow variant at 50%", "v5 gets half of production's requests, answers nobody; metrics side by side"
     ) as step:
@@ -28,7 +36,7 @@ def play(play: Play) -> None:
         step.see(0.3 < share < 0.7, f"production {production:.0f}, shadow {shadow:.0f} invocations ({share:.0%})")
     with play.steps.step("8 Shadow variant removed", "production runs v2 alone") as step:
         _set_variant(play, None)
-        client = play.stage.session("ci").client("sagemaker")
+        client = play.stage.client("sagemaker")
         described = client.describe_endpoint(EndpointName=tumor.endpoint("prod"))
         step.see(not described.get("ShadowProductionVariants"), "no shadow variant")
         arn = tumor.versions["v2"].package
@@ -64,7 +72,7 @@ def _side_by_side(play: Play, service: Service) -> tuple[float, float]:
 
 
 def _invocations(play: Play, service: Service) -> tuple[float, float]:
-    client = play.stage.session("ci").client("cloudwatch")
+    client = play.stage.client("cloudwatch")
 
     def total(variant: str) -> float:
         points = client.get_metric_statistics(
