@@ -26,7 +26,7 @@ class Play:
     def __init__(self, stage: Stage, steps: Steps) -> None:
         self.stage = stage
         self.steps = steps
-        self.tumor = Service(stage, "tumor_triage", rate=20)
+        self.tumor = Service(stage, "tumor_triage", rate=28)
         self.diabetes = Service(stage, "diabetes_progression", rate=14)
         self.services = (self.tumor, self.diabetes)
         self.outputs: dict[str, Any] = {}
@@ -92,8 +92,8 @@ class Play:
 
     def replay(self, service: Service, running: str) -> None:
         """Enough of what the version in production answered goes to shadow."""
-        service.clients.wait_for(running, PAIRS + 50, 60)
-        self.stage.understudy("replay", service.name, "--limit", str(PAIRS + 100), "--wait", role="ci")
+        service.clients.wait_for(running, PAIRS + 20, 60)
+        self.stage.understudy("replay", service.name, "--limit", str(PAIRS + 50), "--wait", role="ci")
 
     def builds_ended(self) -> None:
         """Wait until no rollback build is under way: an alarm may start one, and it holds production's stack."""

@@ -202,7 +202,7 @@ class Stage:
         self.git("push", "--quiet", "origin", "main")
 
     def pull(self) -> None:
-        self.git("pull", "--quiet", "--rebase", "origin", "main")
+        self.git("pull", "--quiet", "--rebase", "--autostash", "origin", "main")
 
     def git(self, *arguments: str, cwd: Path | None = None) -> str:
         done = subprocess.run(["git", *arguments], cwd=cwd or self.work, capture_output=True, text=True, check=False)

@@ -24,10 +24,10 @@ def perform(play: Play) -> None:
         first_version.judge(play, play.tumor)
         first_version.promote(play, play.tumor)
     first_version.configure_replay(play)
-    with play.meanwhile(lambda: first_version.promote(play, play.diabetes)):
+    second_version.tune(play)
+    with play.meanwhile(lambda: first_version.promote(play, play.diabetes), lambda: second_version.train(play)):
         first_version.switch_replay_on(play)
 
-    second_version.train(play)
     second_version.deploy(play)
     second_version.judge(play, play.tumor)
     with play.meanwhile(lambda: second_version.judge(play, play.diabetes), lambda: bad_version.prepare(play)):
@@ -36,13 +36,13 @@ def perform(play: Play) -> None:
         bad_version.judge(play)
 
     bad_version.promote(play)
-    with play.meanwhile(lambda: bad_version.come_back(play)):
+    single_service.configure(play)
+    with play.meanwhile(lambda: bad_version.come_back(play), lambda: single_service.play(play)):
         crashing_version.prepare(play)
-        single_service.play(play)
+        shadow_variant.train(play)
     bad_version.change_nothing(play)
 
-    shadow_variant.tune(play)
-    with play.meanwhile(lambda: shadow_variant.prepare(play)):
+    with play.meanwhile(lambda: shadow_variant.deploy(play)):
         crashing_version.stop(play)
     shadow_variant.play(play)
     curtain.play(play)

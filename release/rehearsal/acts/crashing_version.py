@@ -45,7 +45,8 @@ def stop(play: Play) -> None:
     with play.steps.step(
         "6 The guardrail stops v4", "the up fails saying why; production never left v2; configuration goes back"
     ) as step:
-        play.approve(tumor, "--override", "Rehearsal: the guardrail must stop this one")
+        version = tumor.versions["v4"].package.rsplit("/", 1)[1]
+        play.approve(tumor, version, "--override", "Rehearsal: the guardrail must stop this one")
         before = file.read_text()
         tumor.live("v2", "v4")
         failed = play.promote(tumor, "v4", check=False)

@@ -11,17 +11,15 @@ from release.rehearsal.service import Service, stack_file, wait_until
 REQUESTS = 60
 
 
-def tune(play: Play) -> None:
-    """Committed before anybody else works in the clone."""
-    play.tumor.tune(max_depth=2)
-    play.stage.commit("Try shallower trees")
-
-
-def prepare(play: Play) -> None:
-    """Train v5 and deploy it to shadow."""
+def train(play: Play) -> None:
     with play.steps.step("8 Train v5", "a candidate for the shadow variant") as step:
+        play.tumor.tune(max_depth=2)
+        play.stage.commit("Try shallower trees")
         play.tumor.train("v5")
         step.see(play.tumor.committed, "trained")
+
+
+def deploy(play: Play) -> None:
     play.deploy("v5", "8 Package, register, deploy to shadow", play.tumor)
 
 

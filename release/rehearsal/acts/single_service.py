@@ -8,8 +8,8 @@ from release.rehearsal.play import Play, short
 from release.rehearsal.service import stack_file
 
 
-def play(play: Play) -> None:
-    arn = play.tumor.versions["v2"].package
+def configure(play: Play) -> None:
+    """The stack's file, without a version."""
 
     def solo(config: dict[str, Any]) -> None:
         config |= {
@@ -20,12 +20,16 @@ def play(play: Play) -> None:
             "understudy:rollout": {"strategy": "allAtOnce", "bakeSeconds": 0, "rollback": "manual"},
         }
 
+    stack_file(play.stage, "solo", solo)
+    play.stage.commit("Add a stack with one service")
+
+
+def play(play: Play) -> None:
+    arn = play.tumor.versions["v2"].package
     with play.steps.step(
         "8 A stack with one service", "`pulumi config set modelPackageArn` and `pulumi up` are enough"
     ) as step:
-        stack_file(play.stage, "solo", solo)
         play.stage.pulumi("stack", "init", "solo", role="ci")
         play.stage.pulumi("config", "set", "modelPackageArn", arn, "--stack", "solo", role="ci")
         play.stage.pulumi("up", "--yes", "--skip-preview", "--stack", "solo", role="ci")
         step.see(play.tumor.running_package("solo") == arn, f"{play.tumor.endpoint('solo')} runs {short(arn)}")
-        play.stage.commit("Add a stack with one service")
