@@ -8,7 +8,7 @@ from release.rehearsal.play import Play
 from release.rehearsal.service import stack_file
 
 PASSPHRASE_PARAMETER = "/understudy/rehearsal/passphrase"  # noqa: S105 (a parameter's name)
-SMOOTH = {"strategy": "canary", "canaryPercent": 30, "waitSeconds": 300, "bakeSeconds": 200}
+SMOOTH = {"strategy": "canary", "canaryPercent": 30, "waitSeconds": 300, "bakeSeconds": 100}
 # The sandbox shares a few cores with everything else here: a rehearsal is no place to judge milliseconds.
 MAXIMUM_LATENCY_RATIO = 5
 # A period is 2 s here, and the canary has 30% of some 20 requests a second.
