@@ -13,8 +13,10 @@ setup: ## make .venv from the hashed locks, once per change of a lock
 rehearse: setup ## play the whole life of two models on this machine
 	$(BIN)/python -m release rehearse
 
+# The rehearsal comes first and alone: it plays against the clock of its alarms, and wants the machine's two cores.
 test: setup ## run all tests, the rehearsal included
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest tests/e2e/test_rehearsal.py
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore=tests/e2e/test_rehearsal.py
 
 check: lint types contracts test ## everything that must hold before a push
 

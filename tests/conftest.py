@@ -8,7 +8,7 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The rehearsal first: it takes longest, so the other worker does everything else meanwhile."""
+    """What takes longest first, so that the other worker does everything else meanwhile."""
     items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
     skip = pytest.mark.skip(reason="no `pulumi` on PATH: the program was not run with the real CLI")
     for item in items:
