@@ -83,7 +83,8 @@ def test_an_unknown_alarm_rolls_nothing_back(world: World, cloudwatch: None) -> 
 
 def test_a_known_alarm_tells_when_it_fired(cloudwatch: None) -> None:
     with mock_aws():
-        boto3.client("cloudwatch", region_name="us-west-2").put_metric_alarm(
+        client = boto3.client("cloudwatch", region_name="us-west-2")
+        client.put_metric_alarm(
             AlarmName="errors",
             MetricName="Errors",
             Namespace="Test",
@@ -94,4 +95,5 @@ def test_a_known_alarm_tells_when_it_fired(cloudwatch: None) -> None:
             ComparisonOperator="GreaterThanThreshold",
         )
         assert alarms.fired_at("errors", "us-west-2").tzinfo is not None
-        assert alarms.states(["errors", "nope"], "us-west-2") == {"errors": "OK", "nope": "missing"}
+        now = client.describe_alarms(AlarmNames=["errors"])["MetricAlarms"][0]["StateValue"]
+        assert alarms.states(["errors", "nope"], "us-west-2") == {"errors": now, "nope": "missing"}
