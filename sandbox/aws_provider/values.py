@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from google.protobuf.struct_pb2 import ListValue, Struct, Value  # type: ignore[import-untyped]
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 # One marker for each kind of value the engine can be missing (string, number, boolean, array, object, …).

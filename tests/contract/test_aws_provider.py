@@ -644,7 +644,8 @@ def test_life_of_a_type(life: Life, engine: Engine, world: dict[str, str]) -> No
         assert [output for output in types()[token].computed if state.get(output) == UNKNOWN] == []
 
         for output, form in life.outputs.items():
-            suffix = inputs[types()[token].name.property] if types()[token].name else ""
+            named = types()[token].name
+            suffix = inputs[named.property] if named else ""
             assert state[output] == form.replace("$id", identifier).replace("$name", suffix)
         again = engine.check(token, name, program, inputs)
         assert again == inputs

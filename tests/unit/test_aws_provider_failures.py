@@ -194,7 +194,10 @@ def test_a_failed_batch_entry_is_an_error() -> None:
 
 def test_a_kms_key_waiting_for_deletion_is_gone() -> None:
     metadata = {"KeyId": "k", "Arn": "a", "KeyState": "PendingDeletion"}
-    answers = {"GetKeyPolicy": [{"Policy": "{}"}], "GetKeyRotationStatus": [{"KeyRotationEnabled": False}]}
+    answers: dict[str, list[Any]] = {
+        "GetKeyPolicy": [{"Policy": "{}"}],
+        "GetKeyRotationStatus": [{"KeyRotationEnabled": False}],
+    }
     script = Script(DescribeKey=[{"KeyMetadata": metadata}], **answers)
     assert resource("aws:kms/key:Key", script).read("k", {"region": "eu-west-1"}, {}) is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -515,8 +516,8 @@ def test_pauses_begin_short_and_end_at_the_setting(monkeypatch: pytest.MonkeyPat
         pauses.append(seconds)
         clock[0] += seconds
 
-    monkeypatch.setattr(aws.time, "sleep", sleep)
-    monkeypatch.setattr(aws.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     waited = list(aws.polls(600, 15))
     assert waited[0] == 0
     assert pauses[0] == aws.FIRST_POLL_SECONDS

@@ -171,14 +171,14 @@ class _Monitor(mocks.MockMonitor):
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802  (gRPC's name)
         with _own_loop():
-            return super().Invoke(request)
+            return super().Invoke(request)  # type: ignore[no-untyped-call]
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  (gRPC's name)
         with _own_loop():
             return self._register(request)
 
     def _register(self, request: Any) -> Any:
-        response = super().RegisterResource(request)
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != "pulumi:pulumi:Stack":
             inputs = {
                 key: value for key, value in rpc.deserialize_properties(request.object).items() if key != "__provider"
@@ -191,7 +191,7 @@ class _Monitor(mocks.MockMonitor):
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802  (gRPC's name)
         if request.urn.split("::")[2] == "pulumi:pulumi:Stack":
             self._recording.outputs = rpc.deserialize_properties(request.outputs)
-        return super().RegisterResourceOutputs(request)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
 def run(
