@@ -66,11 +66,12 @@ def install_requirements(venv):
     print("setup: creating " + venv, flush=True)
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     print("setup: installing the locked requirements (about a minute)", flush=True)
-    pip(venv, "--require-hashes", "-r", os.path.join(ROOT, "requirements", "dev.txt"))
+    # The lock is whole, so pip has nothing to resolve: it would want hashes for extras that the lock has resolved.
+    pip(venv, "--no-deps", "--require-hashes", "-r", os.path.join(ROOT, "requirements", "dev.txt"))
     print("setup: building the functions' layer", flush=True)
     layer = os.path.join(venv, "layers", "functions", "python")
     locked = os.path.join(ROOT, "requirements", "functions.txt")
-    pip(venv, "--require-hashes", "--no-compile", "--target", layer, "-r", locked)
+    pip(venv, "--no-deps", "--require-hashes", "--no-compile", "--target", layer, "-r", locked)
 
 
 def main():
