@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
 import time
 
 from moto.events.models import events_backends
@@ -12,9 +10,8 @@ from moto.events.models import events_backends
 from sandbox.cloud.actions import AwsError, Call, FallbackSignal
 from sandbox.cloud.eventing import patterns
 from sandbox.cloud.eventing.bus import EventBus
+from sandbox.cloud.periodic import Periodic
 from sandbox.cloud.ports import Cloud, Scope
-
-log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.25
 SHORTEST_SECONDS = 1.0
@@ -34,32 +31,17 @@ def check_rule(call: Call) -> None:
     raise FallbackSignal
 
 
-class Schedules:
+class Schedules(Periodic):
     """One thread for all rates. A rule's first event comes one interval after it was first seen, as on AWS."""
 
     def __init__(self, cloud: Cloud, bus: EventBus) -> None:
+        super().__init__("alarm-clock", TICK_SECONDS, self._tick)
         self._cloud = cloud
         self._bus = bus
         self._due: dict[str, float] = {}
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="alarm-clock", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(5)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(TICK_SECONDS):
-            try:
-                self._tick(time.monotonic())
-            except Exception:
-                log.exception("schedules could not be looked at")
-
-    def _tick(self, now: float) -> None:
+    def _tick(self) -> None:
+        now = time.monotonic()
         rules = self._rules()
         self._due = {arn: due for arn, due in self._due.items() if arn in rules}
         for arn, (scope, seconds) in rules.items():

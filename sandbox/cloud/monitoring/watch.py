@@ -19,6 +19,7 @@ from sandbox.cloud.monitoring.alarms import Alarm, AlarmBook, stamp
 from sandbox.cloud.monitoring.evaluation import EXTRA_WINDOWS, Point
 from sandbox.cloud.monitoring.operations import ExpressionError, as_series
 from sandbox.cloud.monitoring.series import MetricStore
+from sandbox.cloud.periodic import Periodic
 from sandbox.cloud.ports import Cloud, Scope
 
 log = logging.getLogger(__name__)
@@ -29,27 +30,14 @@ GRACE_SECONDS = 0.3
 TICK_SECONDS = 0.1
 
 
-class AlarmWatch:
+class AlarmWatch(Periodic):
     """Evaluates every metric alarm once per window."""
 
     def __init__(self, cloud: Cloud, book: AlarmBook, stores: StoresOfScopes) -> None:
+        super().__init__("alarms", TICK_SECONDS, lambda: self.evaluate_due(time.time() - GRACE_SECONDS))
         self._cloud = cloud
         self._book = book
         self._stores = stores
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(5)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(TICK_SECONDS):
-            self.evaluate_due(time.time() - GRACE_SECONDS)
 
     def evaluate_due(self, now: float) -> None:
         """Evaluates the alarms that have a complete window they have not seen; `now` in seconds since the epoch."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
 from sandbox.cloud.actions import AwsError, Call, Handler, plug_in
+from sandbox.cloud.periodic import Periodic
 from sandbox.cloud.ports import Cloud, Stage
 from sandbox.cloud.sagemaker import wording
 from sandbox.cloud.sagemaker.capture import Capture
@@ -74,21 +74,14 @@ def _locked(cloud: Cloud, handler: Handler) -> Handler:
     return locked
 
 
-class _Supervisor:
+class _Supervisor(Periodic):
     """Restarts crashed instances of the fleets that serve."""
 
     def __init__(self, store: Store) -> None:
+        super().__init__("supervisor", SUPERVISE_SECONDS, self._look)
         self._store = store
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
-        self.start: Callable[[], None] = self._thread.start
 
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(SUPERVISE_SECONDS):
-            for endpoint in self._store.endpoints():
-                for route in endpoint.routing:
-                    route.fleet.supervise()
+    def _look(self) -> None:
+        for endpoint in self._store.endpoints():
+            for route in endpoint.routing:
+                route.fleet.supervise()

@@ -19,6 +19,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sandbox.cloud.periodic import Periodic
 from sandbox.cloud.ports import Cloud, Scope
 from sandbox.cloud.sagemaker.storage import Storage
 from sandbox.cloud.sagemaker.store import now
@@ -59,17 +60,16 @@ class _Batch:
     exchanges: list[tuple[Exchange, Mapping[str, Any]]] = field(default_factory=list)
 
 
-class Capture:
+class Capture(Periodic):
     """Collects exchanges and writes them in the background."""
 
     def __init__(self, cloud: Cloud, storage: Storage) -> None:
+        super().__init__("capture", CHECK_SECONDS, lambda: self._write(time.monotonic()), self._write_all)
         self._delay = cloud.seconds(DELIVERY_SECONDS, DELIVERY_FLOOR_SECONDS)
         self._cloud = cloud
         self._storage = storage
         self._guard = threading.Lock()
         self._batches: dict[Destination, _Batch] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     def record(self, config: Mapping[str, Any], destination: Destination, exchange: Exchange) -> None:
         """Keep an exchange; the caller sampled it."""
@@ -79,17 +79,7 @@ class Capture:
                 batch = self._batches[destination] = _Batch(time.monotonic() + self._delay)
             batch.exchanges.append((exchange, config))
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Write what is left."""
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(CHECK_SECONDS):
-            self._write(time.monotonic())
+    def _write_all(self) -> None:
         self._write(float("inf"))
 
     def _write(self, moment: float) -> None:

@@ -6,11 +6,11 @@ Requests only append to a queue; a thread publishes, so that no request waits fo
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 
+from sandbox.cloud.periodic import Periodic
 from sandbox.cloud.ports import Cloud, Scope
 
 NAMESPACE = "AWS/SageMaker"
@@ -31,30 +31,16 @@ class Invocation:
     moment: datetime
 
 
-class InvocationMetrics:
+class InvocationMetrics(Periodic):
     """Publishes invocations in the background."""
 
     def __init__(self, cloud: Cloud) -> None:
+        super().__init__("invocation-metrics", PUBLISH_SECONDS, self._publish, last=self._publish)
         self._cloud = cloud
         self._queue: deque[Invocation] = deque()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="invocation-metrics", daemon=True)
 
     def record(self, invocation: Invocation) -> None:
         self._queue.append(invocation)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Publish what is left."""
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(PUBLISH_SECONDS):
-            self._publish()
-        self._publish()
 
     def _publish(self) -> None:
         while self._queue:
