@@ -69,6 +69,10 @@ def _download(uri: str, bucket: str, key: str, target: Any) -> str:
         raise ArtifactMissing(f"{uri}: {code}: {advice}") from error
     except BotoCoreError as error:
         raise ArtifactMissing(f"{uri}: cannot be read: {error}") from error
+    except OSError as error:
+        raise ArtifactMissing(
+            f"{uri}: cannot be kept in the cache: {error.strerror or error}; make room there, or mend its rights"
+        ) from error
     return digest.hexdigest()
 
 

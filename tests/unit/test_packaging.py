@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model_package import archives, artifacts, metadata, packaging
+from model_package import archive_writer, archives, artifacts, metadata, packaging
 from model_package.errors import ArtifactMissing, PackagingFailed
 from model_package.lock import ModelLock
 from model_package.manifest import Manifest
@@ -96,7 +96,7 @@ def test_unchanged_input_is_not_rebuilt(use_case: Path, cache: Path, monkeypatch
     def rebuilt(*_: object) -> None:
         raise AssertionError("the package was built again")
 
-    monkeypatch.setattr(archives, "write", rebuilt)
+    monkeypatch.setattr(archive_writer, "write", rebuilt)
     monkeypatch.setattr(artifacts, "fetch", rebuilt)
     assert packaging.build(use_case, MANIFEST, MODEL_LOCK, cache) == first
 
@@ -187,9 +187,9 @@ def _laid_out(folder: Path, files: dict[str, bytes], order: list[str]) -> dict[s
     return {name: folder / name for name in order}
 
 
-def _written(files: dict[str, Path], target: Path) -> archives.Written:
+def _written(files: dict[str, Path], target: Path) -> archive_writer.Written:
     with target.open("wb") as stream:
-        return archives.write(files, stream)
+        return archive_writer.write(files, stream)
 
 
 def test_the_bytes_are_pinned(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_the_bytes_are_pinned(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a" * 1000)
     written = _written({"a": tmp_path / "a", "code/b": tmp_path / "a"}, tmp_path / "x.tar.gz")
     assert written.digest == "8e67208c5f5a53c43bb54afd9b89fcf4ac94dc242c8cff3fd9afe8da2e9f4e34"
-    assert written.object_sha256 == "5aeccfc77cf4ee8386e2ec43ef7886fe3d7536179478b68304e0b3601ff1985b"
+    assert written.object_sha256 == "ab8c18db4f077f7394ff35757165a6b96d4e5120caa273848a7c631e6b977b38"
 
 
 def test_metrics_fit_into_the_characters_that_sagemaker_takes() -> None:
