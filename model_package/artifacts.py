@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 
 from model_package.errors import ArtifactMissing, DigestMismatch
 
+CACHE = Path(".understudy/artifacts")
+"""Below the project's root."""
+
 CHUNK_BYTES = 1 << 20
 
 

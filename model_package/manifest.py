@@ -90,6 +90,17 @@ class Quality(Document):
         return self
 
 
+class Resources(Document):
+    """What the serving process may take; `understudy check` holds it to that."""
+
+    memory_megabytes: int | None = Field(
+        default=None,
+        ge=16,
+        le=1_000_000,
+        description="Most memory the serving process may hold at its peak, in MB (10^6 bytes). Default: no limit.",
+    )
+
+
 class Comparison(Document):
     """The rules by which a candidate's answers are compared with production's."""
 
@@ -119,6 +130,7 @@ class Manifest(Document):
     sample: Sample = Field(description="A request every version must answer.")
     quality: Quality = Field(description="What good means.")
     comparison: Comparison = Field(default_factory=Comparison, description="When two versions agree.")
+    resources: Resources = Field(default_factory=Resources, description="What serving may take.")
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

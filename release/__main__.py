@@ -9,9 +9,11 @@ from rich.console import Console
 
 from model_package.errors import ArtifactMissing, DigestMismatch, ModelPackageError
 from release.commands.approve import approve, reject
+from release.commands.check import check
 from release.commands.compare import compare
 from release.commands.deploy import deploy
 from release.commands.history import history
+from release.commands.new import new
 from release.commands.promote import promote
 from release.commands.rehearse import rehearse
 from release.commands.replay import replay
@@ -34,7 +36,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (train, deploy, status, replay, compare, approve, reject, promote, rollback, history, rehearse):
+for command in (
+    new,
+    check,
+    train,
+    deploy,
+    status,
+    replay,
+    compare,
+    approve,
+    reject,
+    promote,
+    rollback,
+    history,
+    rehearse,
+):
     app.command(epilog=EXIT_CODES)(command)
 
 
