@@ -36,7 +36,10 @@ def build(use_case: Path, root: Path) -> Build | None:
     manifest, lock = load_manifest(use_case), load_lock(use_case)
     if lock is None:
         return None
-    return Build(use_case, manifest, lock, packaging.build(use_case, manifest, lock, root / artifacts.CACHE))
+    artifact = packaging.build(use_case, manifest, lock, root / artifacts.CACHE)
+    for pickle in artifact.pickles:
+        pulumi.log.warn(f"{use_case.name}: {pickle}")
+    return Build(use_case, manifest, lock, artifact)
 
 
 def artifact_key(service: str, digest: str) -> str:

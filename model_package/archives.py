@@ -10,6 +10,7 @@ Format: https://www.gnu.org/software/tar/manual/html_node/Standard.html and POSI
 
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
 import tarfile
@@ -75,6 +76,16 @@ def unpack(path: Path, target: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("xb") as written:
             shutil.copyfileobj(content, written, BLOCK_BYTES)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of the uncompressed tar stream, an archive's identity. Raises ArchiveRefused."""
+    found = hashlib.sha256()
+    with _inflated(path) as gzip:
+        stream = _Stream(gzip, path)
+        while data := stream.read(BLOCK_BYTES):
+            found.update(data)
+    return found.hexdigest()
 
 
 def members(path: Path) -> Iterator[tuple[Member, IO[bytes]]]:

@@ -18,7 +18,7 @@ import tempfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -38,15 +38,22 @@ _NAMED = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt")
 _GLOBAL = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_][\w.<>]*")
 _READ_ERRORS = (ValueError, EOFError, OSError, struct.error, IndexError, OverflowError, zipfile.BadZipFile)
 
+Ask = Callable[[IO[bytes]], str]
+"""Asked for a second opinion on the pickle at a file's position."""
+
 
 @dataclass(frozen=True)
 class Pickle:
-    """A pickle: where it is, what it imports (`posix.system`), how often which opcode acts, and what was not read."""
+    """A pickle: where it is, what it imports (`posix.system`), how often which opcode acts, and what was not read.
+
+    `opinion` is another analyser's, where one was asked.
+    """
 
     where: str
     imports: tuple[str, ...] = ()
     opcodes: dict[str, int] = field(default_factory=dict)
     note: str = ""
+    opinion: str = ""
 
     def __str__(self) -> str:
         told = f"{self.where}: a pickle, which can run any code when it is loaded"
@@ -54,7 +61,7 @@ class Pickle:
             told += f"; it imports {', '.join(self.imports[:10])}{' …' * (len(self.imports) > 10)}"
         if self.opcodes:
             told += f" ({', '.join(f'{count} {name}' for name, count in self.opcodes.items())})"
-        return told + (f"; {self.note}" if self.note else "")
+        return told + (f"; {self.note}" if self.note else "") + (f"; {self.opinion}" if self.opinion else "")
 
 
 def in_file(name: str, path: Path) -> list[Pickle]:
@@ -63,7 +70,7 @@ def in_file(name: str, path: Path) -> list[Pickle]:
         return in_stream(name, file)
 
 
-def in_stream(name: str, content: IO[bytes]) -> list[Pickle]:
+def in_stream(name: str, content: IO[bytes], ask: Ask = lambda _: "") -> list[Pickle]:
     """The pickles in a member that is read once from its beginning; it is set aside on disk only if it may hold one."""
     first = content.read(SNIFFED_BYTES)
     if not may_hold(name, first):
@@ -73,7 +80,7 @@ def in_stream(name: str, content: IO[bytes]) -> list[Pickle]:
         while block := content.read(_BIG_ARGUMENT_BYTES):
             aside.write(block)
         aside.seek(0)
-        return list(_find(name, name, aside, MOST_NESTED))
+        return list(_find(name, name, aside, MOST_NESTED, ask))
 
 
 def may_hold(name: str, first: bytes) -> bool:
@@ -97,24 +104,24 @@ def _is_textual(first: bytes) -> bool:
     return bool(scan.imports) and "unknown" not in scan.note and all(" " not in name for name in scan.imports)
 
 
-def _find(name: str, where: str, file: IO[bytes], depth: int) -> Iterator[Pickle]:
+def _find(name: str, where: str, file: IO[bytes], depth: int, ask: Ask) -> Iterator[Pickle]:
     first = file.read(SNIFFED_BYTES)
     file.seek(0)
     if depth == 0:
         yield Pickle(where, note="archives in archives: not looked into")
     elif first.startswith(b"PK\x03\x04"):
-        yield from _in_zip(where, file, depth)
+        yield from _in_zip(where, file, depth, ask)
     elif first.startswith(b"\x93NUMPY"):
-        yield from _in_array(where, file)
+        yield from _in_array(where, file, ask)
     elif (inflater := _inflater(first)) is not None:
-        yield from _in_compressed(name, where, file, inflater, depth)
+        yield from _in_compressed(name, where, file, inflater, depth, ask)
     elif _is_binary(first) or _is_textual(first):
-        yield from _in_a_row(where, file)
+        yield from _in_a_row(where, file, ask)
     elif name.lower().endswith(_NAMED):
         yield Pickle(where, note="named like one, and not readable as one")
 
 
-def _in_zip(where: str, file: IO[bytes], depth: int) -> Iterator[Pickle]:
+def _in_zip(where: str, file: IO[bytes], depth: int, ask: Ask) -> Iterator[Pickle]:
     try:
         if _directory_bytes(file) > MOST_DIRECTORY_BYTES:
             yield Pickle(where, note="a zip with too many entries: not looked into")
@@ -128,7 +135,7 @@ def _in_zip(where: str, file: IO[bytes], depth: int) -> Iterator[Pickle]:
                 with archive.open(entry) as content:
                     if may_hold(entry.filename, content.read(SNIFFED_BYTES)):
                         content.seek(0)
-                        yield from _find(entry.filename, inside, content, depth - 1)
+                        yield from _find(entry.filename, inside, content, depth - 1, ask)
     except (*_READ_ERRORS, NotImplementedError, RuntimeError) as error:
         yield Pickle(where, note=f"a zip that cannot be read ({error}): not looked into")
 
@@ -143,7 +150,7 @@ def _directory_bytes(file: IO[bytes]) -> int:
     return int.from_bytes(tail[at + 12 : at + 16], "little") if at >= 0 else 0
 
 
-def _in_array(where: str, file: IO[bytes]) -> Iterator[Pickle]:
+def _in_array(where: str, file: IO[bytes], ask: Ask) -> Iterator[Pickle]:
     """The pickle behind the header of a .npy whose dtype has objects."""
     start = file.read(12)
     wide = start[6:7] != b"\x01"
@@ -151,8 +158,7 @@ def _in_array(where: str, file: IO[bytes]) -> Iterator[Pickle]:
     file.seek(12 if wide else 10)
     header = file.read(min(length, _LONGEST_LINE_BYTES))
     if b"|O" in header or b"'O" in header:
-        scan = _scan(where, file)
-        yield Pickle(f"{where}: array of objects", scan.imports, scan.opcodes, scan.note)
+        yield from _in_a_row(f"{where}: array of objects", file, ask)
 
 
 def _inflater(first: bytes) -> Any:
@@ -166,7 +172,7 @@ def _inflater(first: bytes) -> Any:
     return None
 
 
-def _in_compressed(name: str, where: str, file: IO[bytes], inflater: Any, depth: int) -> Iterator[Pickle]:
+def _in_compressed(name: str, where: str, file: IO[bytes], inflater: Any, depth: int, ask: Ask) -> Iterator[Pickle]:
     with tempfile.TemporaryFile() as inflated:
         try:
             data = b""
@@ -182,21 +188,24 @@ def _in_compressed(name: str, where: str, file: IO[bytes], inflater: Any, depth:
             return
         inflated.seek(0)
         # A compressed text is no pickle, whatever its wrapping is called.
-        yield from _find(name if name.lower().endswith(".joblib") else "", f"{where}: inflated", inflated, depth - 1)
+        yield from _find(
+            name if name.lower().endswith(".joblib") else "", f"{where}: inflated", inflated, depth - 1, ask
+        )
 
 
-def _in_a_row(where: str, file: IO[bytes]) -> Iterator[Pickle]:
+def _in_a_row(where: str, file: IO[bytes], ask: Ask) -> Iterator[Pickle]:
     """One pickle, or several one after another, as one finding."""
     imports: dict[str, None] = {}
     opcodes: Counter[str] = Counter()
-    note = ""
+    note, start = "", file.tell()
     while not note and (first := file.read(2)):
         file.seek(-len(first), io.SEEK_CUR)
         scan = _scan(where, file)
         imports |= dict.fromkeys(scan.imports)
         opcodes.update(scan.opcodes)
         note = scan.note
-    yield Pickle(where, tuple(imports), dict(opcodes), note)
+    file.seek(start)
+    yield Pickle(where, tuple(imports), dict(opcodes), note, ask(file))
 
 
 def _scan(where: str, file: IO[bytes]) -> Pickle:

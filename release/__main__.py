@@ -7,12 +7,13 @@ import sys
 import typer
 from rich.console import Console
 
-from model_package.errors import ArtifactMissing, DigestMismatch, ModelPackageError
+from model_package.errors import ArchiveRefused, ArtifactMissing, DigestMismatch, ModelPackageError
 from release.commands.approve import approve, reject
 from release.commands.check import check
 from release.commands.compare import compare
 from release.commands.deploy import deploy
 from release.commands.history import history
+from release.commands.inspect import inspect
 from release.commands.new import new
 from release.commands.promote import promote
 from release.commands.rehearse import rehearse
@@ -39,6 +40,7 @@ app = typer.Typer(
 for command in (
     new,
     check,
+    inspect,
     train,
     deploy,
     status,
@@ -73,7 +75,7 @@ def _exit_code(error: Exception) -> ExitCode | None:
             return error.exit_code
         case ArtifactMissing():
             return ExitCode.MISSING
-        case DigestMismatch():
+        case DigestMismatch() | ArchiveRefused():
             return ExitCode.REFUSED
         case ModelPackageError():
             return ExitCode.USAGE
