@@ -40,9 +40,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("framework", ["xgboost", "custom"])
-def test_a_new_use_case_passes_its_check_offline(project: Project, framework: str) -> None:
-    report = check(project, f"on_{framework}", None, Output(as_json=True))
+def test_a_new_use_case_passes_its_check_offline(project: Project) -> None:
+    """Of the frameworks that are here, one: `test_new_use_cases_pass_their_own_tests` trains and serves all of them."""
+    report = check(project, "on_custom", None, Output(as_json=True))
     assert report.findings == []
     assert report.verdict == "passed"
     assert report.measured["model"]["source"] == "trained on tests/data"
