@@ -48,7 +48,9 @@ def write(files: Mapping[str, Path], target: IO[bytes], threads: int | None = No
     outer = _Digesting(target)
     with _compressed(outer, threads or min(MOST_THREADS, os.cpu_count() or 1)) as gzip:
         inner = _Digesting(gzip)
-        with tarfile.open(fileobj=inner, mode="w|", format=tarfile.PAX_FORMAT, bufsize=BLOCK_BYTES) as tar:
+        # In whole blocks: smaller pieces are copied again and again until tarfile has one together.
+        blocks: Any = {"bufsize": BLOCK_BYTES, "copybufsize": BLOCK_BYTES}
+        with tarfile.open(fileobj=inner, mode="w|", format=tarfile.PAX_FORMAT, **blocks) as tar:
             for name in sorted(named):
                 _add(tar, name, named[name])
     return Written(inner.digest.hexdigest(), outer.digest.hexdigest(), outer.size_bytes)
