@@ -1,4 +1,4 @@
-"""`python -m benchmarks [rehearsal|engine|latency …]`: measure, print a table, write benchmarks/results/<name>.json."""
+"""`python -m benchmarks [rehearsal|engine|latency|packaging …]`: measure, print a table, write benchmarks/results/<name>.json."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import engine, latency, rehearsal
+from benchmarks import engine, latency, packaging, rehearsal
 
 RESULTS = Path(__file__).with_name("results")
 BENCHMARKS: dict[str, Callable[[Console], list[dict[str, Any]]]] = {
     "latency": latency.measure,
     "engine": engine.measure,
+    "packaging": packaging.measure,
     "rehearsal": rehearsal.measure,
 }
 

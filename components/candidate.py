@@ -12,12 +12,10 @@ import pulumi_aws as aws
 
 from components.model_endpoint import Container
 from components.naming import Scope
-from model_package import metadata, packaging
+from model_package import artifacts, metadata, packaging
 from model_package.lock import ModelLock, load_lock
 from model_package.manifest import Manifest, load_manifest
 from providers.model_package import ModelPackage, ModelPackageArgs
-
-CACHE = Path(".understudy/artifacts")
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,10 @@ def build(use_case: Path, root: Path) -> Build | None:
     manifest, lock = load_manifest(use_case), load_lock(use_case)
     if lock is None:
         return None
-    return Build(use_case, manifest, lock, packaging.build(use_case, manifest, lock, root / CACHE))
+    artifact = packaging.build(use_case, manifest, lock, root / artifacts.CACHE)
+    for pickle in artifact.pickles:
+        pulumi.log.warn(f"{use_case.name}: {pickle}")
+    return Build(use_case, manifest, lock, artifact)
 
 
 def artifact_key(service: str, digest: str) -> str:

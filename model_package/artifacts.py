@@ -9,10 +9,13 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO
 from urllib.parse import urlsplit
 
 from model_package.errors import ArtifactMissing, DigestMismatch
+
+CACHE = Path(".understudy/artifacts")
+"""Below the project's root."""
 
 CHUNK_BYTES = 1 << 20
 
@@ -23,7 +26,7 @@ def fetch(uri: str, sha256: str, cache: Path) -> Path:
     Streamed, so that memory stays flat; a cached file is verified again, and fetched anew if it was tampered with.
     Raises ArtifactMissing (nothing readable there) and DigestMismatch (something else there).
     """
-    bucket, key = _location(uri)
+    _, key = _location(uri)
     path = cache / sha256 / key.rpartition("/")[2]
     if path.is_file() and sha256_of(path) == sha256:
         return path
@@ -31,7 +34,7 @@ def fetch(uri: str, sha256: str, cache: Path) -> Path:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".fetch-")
     try:
         with os.fdopen(handle, "wb") as partial:
-            found = _download(uri, bucket, key, partial)
+            found = download(uri, partial)
         if found != sha256:
             raise DigestMismatch(uri, expected=sha256, found=found)
         Path(name).replace(path)
@@ -48,12 +51,13 @@ def _location(uri: str) -> tuple[str, str]:
     return parts.netloc, key
 
 
-def _download(uri: str, bucket: str, key: str, target: Any) -> str:
-    """Copy the object to `target`; its SHA-256."""
+def download(uri: str, target: IO[bytes]) -> str:
+    """Copy the object at `uri` to `target`; its SHA-256. Raises ArtifactMissing."""
     # Every preview imports this module, and hardly any fetches.
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
+    bucket, key = _location(uri)
     digest = hashlib.sha256()
     try:
         body = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
@@ -69,6 +73,10 @@ def _download(uri: str, bucket: str, key: str, target: Any) -> str:
         raise ArtifactMissing(f"{uri}: {code}: {advice}") from error
     except BotoCoreError as error:
         raise ArtifactMissing(f"{uri}: cannot be read: {error}") from error
+    except OSError as error:
+        raise ArtifactMissing(
+            f"{uri}: cannot be kept in the cache: {error.strerror or error}; make room there, or mend its rights"
+        ) from error
     return digest.hexdigest()
 
 

@@ -55,12 +55,12 @@ def _lines(kind: type[Document], problem: ValidationError) -> list[str]:
     return lines
 
 
-def _model_in(annotation: Any) -> type[Document] | None:
+def model_in(annotation: Any) -> type[Document] | None:
     """The document type inside an annotation such as `Framework | None`."""
     if isinstance(annotation, type) and issubclass(annotation, Document):
         return annotation
     if get_origin(annotation) in (Union, UnionType):
-        return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+        return next((found for part in get_args(annotation) if (found := model_in(part))), None)
     return None
 
 
@@ -70,7 +70,7 @@ def _at(kind: type[Document], location: tuple[int | str, ...]) -> type[Document]
         if current is None:
             return None
         field = next((f for name, f in current.model_fields.items() if part in (f.alias, name)), None)
-        current = _model_in(field.annotation) if field else None
+        current = model_in(field.annotation) if field else None
     return current
 
 

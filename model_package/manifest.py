@@ -53,20 +53,28 @@ class Framework(Document):
 class Training(Document):
     """How a training job is run (SageMaker script mode)."""
 
-    entry_point: FileInUseCase = Field(default="train.py", description="Script that trains; relative to the folder.")
+    entry_point: FileInUseCase = Field(
+        default="train.py", description="Script that a training job runs; in the folder. It is not packaged."
+    )
     instance_type: str = Field(
-        default="ml.m5.large", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$", description="SageMaker instance type."
+        default="ml.m5.large",
+        pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
+        description="Instance type of training jobs, such as ml.m5.large.",
     )
     hyperparameters: dict[str, HyperparameterValue] = Field(
-        default_factory=dict, description="Arguments of the script (`--name value`)."
+        default_factory=dict, description="Arguments of the script, as `--name value`; `train --set` overrides them."
     )
 
 
 class Sample(Document):
     """One request that every version must answer: a smoke test, and the first version's absolute rules."""
 
-    content_type: str = Field(default="text/csv", description="One of contentTypes.")
-    body: str = Field(min_length=1, description="The request's body.")
+    content_type: str = Field(default="text/csv", description="MIME type of the body, one of contentTypes.")
+    body: str = Field(
+        min_length=1,
+        max_length=6_291_456,
+        description="The request's body, quoted; InvokeEndpoint takes 6,291,456 bytes.",
+    )
 
 
 class Quality(Document):
@@ -90,19 +98,42 @@ class Quality(Document):
         return self
 
 
+class Resources(Document):
+    """What the serving process may take; `understudy check` holds it to that."""
+
+    memory_megabytes: int | None = Field(
+        default=None,
+        ge=16,
+        le=1_000_000,
+        description="Most memory the serving process may hold at its peak, in MB (10^6 bytes). Default: no limit.",
+    )
+
+
 class Comparison(Document):
     """The rules by which a candidate's answers are compared with production's."""
 
-    ignored_fields: tuple[str, ...] = Field(default=(), description="Fields of a JSON answer left out.")
-    absolute_tolerance: float = Field(default=0.0, ge=0, description="Numbers this close are the same.")
-    relative_tolerance: float = Field(default=0.0, ge=0, le=1, description="The same, as a share of production's.")
+    ignored_fields: tuple[str, ...] = Field(
+        default=(), description="Dotted paths of the answer that are not compared, such as probability."
+    )
+    absolute_tolerance: float = Field(
+        default=0.0, ge=0, description="Numbers that differ by this much are the same, in their own unit."
+    )
+    relative_tolerance: float = Field(
+        default=0.0, ge=0, le=1, description="The same as a share of production's number; either tolerance is enough."
+    )
     columns: tuple[Column, ...] = Field(
         default=(), description="Names of a CSV answer's columns, in order; without them a column's name is its number."
     )
-    minimum_pairs: int = Field(default=500, ge=1, description="Fewer pairs are no evidence.")
+    minimum_pairs: int = Field(
+        default=500, ge=1, description="Fewer paired answers than this are no evidence, whatever they say."
+    )
     minimum_agreement: float = Field(default=0.9, ge=0, le=1, description="Least share of equal answers, 0-1.")
-    maximum_error_rate: float = Field(default=0.01, ge=0, le=1, description="Most candidate errors, 0-1.")
-    maximum_latency_ratio: float = Field(default=1.10, gt=0, description="Candidate's latency over production's.")
+    maximum_error_rate: float = Field(
+        default=0.01, ge=0, le=1, description="Largest share of requests that the candidate may fail, 0-1."
+    )
+    maximum_latency_ratio: float = Field(
+        default=1.10, gt=0, description="Most that the candidate's latency may be, as a multiple of production's."
+    )
 
 
 class Manifest(Document):
@@ -110,15 +141,30 @@ class Manifest(Document):
 
     # The YAML key is `schema`, a name that pydantic's base class keeps for itself.
     schema_version: Literal[1] = Field(alias="schema", description="Version of this format: 1.")
-    description: str = Field(default="", max_length=1024, description="Shown in the registry; may change in place.")
-    framework: Framework | None = Field(default=None, description="AWS's image; or dockerfile.")
-    dockerfile: FileInUseCase | None = Field(default=None, description="Custom image; or framework.")
-    entry_point: FileInUseCase = Field(default="inference.py", description="Serving script with model_fn.")
-    training: Training = Field(default_factory=Training, description="How it is trained.")
-    content_types: tuple[str, ...] = Field(min_length=1, description="MIME types it answers, such as text/csv.")
-    sample: Sample = Field(description="A request every version must answer.")
-    quality: Quality = Field(description="What good means.")
-    comparison: Comparison = Field(default_factory=Comparison, description="When two versions agree.")
+    description: str = Field(
+        default="", max_length=1024, description="Shown in the registry. A change updates the version in place."
+    )
+    framework: Framework | None = Field(
+        default=None, description="AWS's image that trains and serves; this or dockerfile, exactly one."
+    )
+    dockerfile: FileInUseCase | None = Field(
+        default=None, description="Dockerfile of an image of your own, in the folder; this or framework."
+    )
+    entry_point: FileInUseCase = Field(
+        default="inference.py",
+        description="Serving script in the folder, which defines model_fn. A change makes a new version.",
+    )
+    training: Training = Field(default_factory=Training, description="How a training job runs.")
+    content_types: tuple[str, ...] = Field(
+        min_length=1,
+        description="MIME types that it takes and answers, such as text/csv. A change makes a new version.",
+    )
+    sample: Sample = Field(description="A request that every version must answer; `understudy check` sends it.")
+    quality: Quality = Field(description="What a good answer is.")
+    comparison: Comparison = Field(
+        default_factory=Comparison, description="When two versions agree, and how much of it is evidence."
+    )
+    resources: Resources = Field(default_factory=Resources, description="What the serving process may take.")
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

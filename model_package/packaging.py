@@ -7,52 +7,96 @@ digest on any machine, for any user, umask, time or file order.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import json
 import os
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from model_package import archives, artifacts
+from model_package import archive_writer, artifacts, pickles
 from model_package.errors import PackagingFailed
 from model_package.lock import FILE_NAME as LOCK_FILE
 from model_package.lock import ModelLock
 from model_package.manifest import FILE_NAME as MANIFEST_FILE
 from model_package.manifest import Manifest
+from model_package.seen import Seen, write_whole
 
-FORMAT = 1
-"""Part of the cache's key: raise it when the layout changes."""
+FORMAT = 2
+"""Part of the cache's key: raise it when the layout, the compression or the index changes."""
+
+PARTIAL = ".package-"
 
 NOT_SERVED = (MANIFEST_FILE, LOCK_FILE, "replay.py", "README*", "tests", "__pycache__", "*.pyc", ".*")
 """What a use case's folder holds that its container does not need; the training script and Dockerfile come on top."""
 
 
+ABANDONED_SECONDS = 24 * 3600
+"""A half-written package this old is of a process that was killed."""
+
+
 @dataclass(frozen=True)
 class Artifact:
-    """A built package: where it is, its identity, its object's SHA-256 and size."""
+    """A built package: where it is, its identity, its object's SHA-256 and size, and the pickles in it, in words."""
 
     path: Path
     digest: str
     object_sha256: str
     size_bytes: int
+    pickles: tuple[str, ...] = ()
 
 
 def build(use_case: Path, manifest: Manifest, lock: ModelLock, cache: Path) -> Artifact:
     """The package of a use case with the model that its lock file names; from `cache` if nothing changed.
 
+    What has not changed since it was read last is not read again (`model_package.seen`).
     Raises PackagingFailed, ArtifactMissing, DigestMismatch.
     """
+    seen = Seen(use_case, cache)
     files = code_files(use_case, manifest)
-    key = _key(files, lock)
-    index = cache / "packages" / f"{key}.json"
-    if (known := _known(index, cache)) is not None:
-        return known
-    model = artifacts.fetch(lock.uri, lock.sha256, cache)
-    artifact = _write({lock.file: model, **files}, cache)
-    _replace(index, json.dumps({**asdict(artifact), "path": artifact.path.name}).encode())
+    index = cache / "packages" / f"{_key(files, lock, seen)}.json"
+    artifact = _known(index, cache, seen)
+    if artifact is None:
+        model = artifacts.fetch(lock.uri, lock.sha256, cache)
+        artifact = pack({lock.file: model, **files}, cache)
+        seen.remember(artifact.path, artifact.object_sha256)
+        write_whole(index, json.dumps({**asdict(artifact), "path": artifact.path.name}).encode())
+    seen.save()
     return artifact
+
+
+def pack(files: dict[str, Path], folder: Path) -> Artifact:
+    """Write the package of `files` (name in it -> file) to `folder/<digest>/model.tar.gz`, in one move.
+
+    Raises PackagingFailed; whatever happens, no half package is left under that name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(folder)
+    handle, name = tempfile.mkstemp(dir=folder, prefix=PARTIAL)
+    try:
+        with os.fdopen(handle, "wb") as target:
+            written = archive_writer.write(files, target)
+        path = folder / written.digest / "model.tar.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Path(name).replace(path)
+    except OSError as error:
+        raise PackagingFailed(
+            f"{folder}: the package cannot be written: {error.strerror or error}; make room there, or mend its rights"
+        ) from error
+    finally:
+        Path(name).unlink(missing_ok=True)
+    found = tuple(str(pickle) for member, file in sorted(files.items()) for pickle in pickles.in_file(member, file))
+    return Artifact(path, written.digest, written.object_sha256, written.size_bytes, found)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for left in folder.glob(f"{PARTIAL}*"):
+        with contextlib.suppress(FileNotFoundError):  # another build may be as tidy
+            if left.stat().st_mtime < time.time() - ABANDONED_SECONDS:
+                left.unlink()
 
 
 def code_files(use_case: Path, manifest: Manifest) -> dict[str, Path]:
@@ -71,57 +115,41 @@ def code_files(use_case: Path, manifest: Manifest) -> dict[str, Path]:
             raise PackagingFailed(f"{path} is a symbolic link: a package holds regular files only; copy the file")
         if path.is_file():
             files[f"code/{relative.as_posix()}"] = path
+        elif not path.is_dir():
+            raise PackagingFailed(f"{path} is neither a file nor a folder: remove it")
     return files
 
 
 def environment(manifest: Manifest) -> dict[str, str]:
-    """The container environment that makes AWS's images, and our server, run the script."""
+    """The container environment that makes AWS's images, and our server, run the script.
+
+    The same two for the XGBoost, scikit-learn and PyTorch images: all three import SAGEMAKER_PROGRAM from the folder
+    that the second names, after they have installed its requirements.txt (sagemaker-containers, sagemaker-inference).
+    """
     return {
         "SAGEMAKER_PROGRAM": manifest.entry_point,
         "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
     }
 
 
-def _key(files: dict[str, Path], lock: ModelLock) -> str:
+def _key(files: dict[str, Path], lock: ModelLock, seen: Seen) -> str:
     """Digest of everything that decides the package's bytes, without fetching the model."""
     digest = hashlib.sha256(json.dumps([FORMAT, lock.file, lock.sha256]).encode())
     for name, path in sorted(files.items()):
         try:
-            content = path.read_bytes()
+            content = seen.digest(path)
         except OSError as error:
-            raise PackagingFailed(f"{path} cannot be read: {error.strerror}") from error
-        digest.update(json.dumps([name, hashlib.sha256(content).hexdigest()]).encode())
+            raise archive_writer.unreadable(path, error) from error
+        digest.update(json.dumps([name, content]).encode())
     return digest.hexdigest()
 
 
-def _known(index: Path, cache: Path) -> Artifact | None:
+def _known(index: Path, cache: Path, seen: Seen) -> Artifact | None:
     """The package that the index names, if it is there and still what it was."""
-    if not index.is_file():
-        return None
-    values = json.loads(index.read_text())
-    path = cache / values["digest"] / values.pop("path")
-    if not path.is_file() or artifacts.sha256_of(path) != values["object_sha256"]:
-        return None
-    return Artifact(path=path, **values)
-
-
-def _write(files: dict[str, Path], cache: Path) -> Artifact:
-    cache.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=cache, prefix=".package-")
     try:
-        with os.fdopen(handle, "wb") as target:
-            written = archives.write(files, target)
-        path = cache / written.digest / "model.tar.gz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return Artifact(path, written.digest, written.object_sha256, written.size_bytes)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".index-")
-    with os.fdopen(handle, "wb") as target:
-        target.write(content)
-    Path(name).replace(path)
+        values = json.loads(index.read_bytes())
+        path = cache / values["digest"] / values.pop("path")
+        artifact = Artifact(path=path, **{**values, "pickles": tuple(values["pickles"])})
+        return artifact if seen.digest(path) == artifact.object_sha256 else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no index, one that was damaged, or one of a package that is gone: it is built again

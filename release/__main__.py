@@ -7,11 +7,14 @@ import sys
 import typer
 from rich.console import Console
 
-from model_package.errors import ArtifactMissing, DigestMismatch, ModelPackageError
+from model_package.errors import ArchiveRefused, ArtifactMissing, DigestMismatch, ModelPackageError
 from release.commands.approve import approve, reject
+from release.commands.check import check
 from release.commands.compare import compare
 from release.commands.deploy import deploy
 from release.commands.history import history
+from release.commands.inspect import inspect
+from release.commands.new import new
 from release.commands.promote import promote
 from release.commands.rehearse import rehearse
 from release.commands.replay import replay
@@ -34,7 +37,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (train, deploy, status, replay, compare, approve, reject, promote, rollback, history, rehearse):
+for command in (
+    new,
+    check,
+    inspect,
+    train,
+    deploy,
+    status,
+    replay,
+    compare,
+    approve,
+    reject,
+    promote,
+    rollback,
+    history,
+    rehearse,
+):
     app.command(epilog=EXIT_CODES)(command)
 
 
@@ -57,7 +75,7 @@ def _exit_code(error: Exception) -> ExitCode | None:
             return error.exit_code
         case ArtifactMissing():
             return ExitCode.MISSING
-        case DigestMismatch():
+        case DigestMismatch() | ArchiveRefused():
             return ExitCode.REFUSED
         case ModelPackageError():
             return ExitCode.USAGE

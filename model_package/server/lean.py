@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 HEAVY = {"sklearn": "scikit-learn", "pandas": "pandas"}
 """Importable names that libraries import where they find them, and their names on the package index."""
@@ -28,7 +29,25 @@ def leave_out(requirements: Path) -> list[str]:
         return []
     asked_for = named(requirements)
     left_out = [name for name, project in HEAVY.items() if project not in asked_for and name not in sys.modules]
-    for name in left_out:
-        # With None, `import name` raises ModuleNotFoundError, which libraries expect of an absent package.
-        sys.modules[name] = None  # type: ignore[assignment]
+    if left_out:
+        sys.meta_path[:] = [_Without(finder, frozenset(left_out)) for finder in sys.meta_path]
     return left_out
+
+
+class _Without:
+    """A finder that does not find some packages.
+
+    Not `sys.modules[name] = None`: scikit-learn takes a name in there for a module, and asks it for its DataFrame.
+    """
+
+    def __init__(self, finder: Any, names: frozenset[str]) -> None:
+        self._finder = finder
+        self._names = names
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name.partition(".")[0] in self._names:
+            return None
+        return self._finder.find_spec(name, path, target)
+
+    def __getattr__(self, name: str) -> Any:  # what else a finder may have, such as find_distributions
+        return getattr(self._finder, name)

@@ -41,6 +41,7 @@ def predict_fn(data, model):
 def unchanged_imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A script is importable, and what it leaves out is not, for the life of a server: here, of a test."""
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     before = {name: sys.modules.get(name) for name in ("inference", *lean.HEAVY)}
     yield
     for name, module in before.items():

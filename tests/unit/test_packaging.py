@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import hashlib
+import json
 import os
+import subprocess
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model_package import archives, artifacts, metadata, packaging
+from model_package import archive_writer, archives, artifacts, metadata, packaging, seen
 from model_package.errors import ArtifactMissing, PackagingFailed
 from model_package.lock import ModelLock
 from model_package.manifest import Manifest
 from tests.unit.test_manifest import LOCK, VALID
 
+ROOT = Path(__file__).parents[2]
 MODEL = b"a trained model"
 MODEL_DIGEST = hashlib.sha256(MODEL).hexdigest()
 MANIFEST = Manifest.model_validate(VALID)
@@ -79,8 +86,6 @@ def test_the_container_environment_runs_the_entry_point() -> None:
 
 
 def test_the_identity_is_that_of_the_tar_stream(use_case: Path, cache: Path) -> None:
-    import gzip
-
     artifact = packaging.build(use_case, MANIFEST, MODEL_LOCK, cache)
     with gzip.open(artifact.path) as stream:
         assert hashlib.sha256(stream.read()).hexdigest() == artifact.digest
@@ -96,8 +101,30 @@ def test_unchanged_input_is_not_rebuilt(use_case: Path, cache: Path, monkeypatch
     def rebuilt(*_: object) -> None:
         raise AssertionError("the package was built again")
 
-    monkeypatch.setattr(archives, "write", rebuilt)
+    monkeypatch.setattr(archive_writer, "write", rebuilt)
     monkeypatch.setattr(artifacts, "fetch", rebuilt)
+    assert packaging.build(use_case, MANIFEST, MODEL_LOCK, cache) == first
+
+
+def test_unchanged_input_is_not_even_read(use_case: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen, "SETTLED_SECONDS", -3600.0)
+    first = packaging.build(use_case, MANIFEST, MODEL_LOCK, cache)
+    monkeypatch.setattr(artifacts, "sha256_of", lambda path: pytest.fail(f"{path} was read again"))
+    assert packaging.build(use_case, MANIFEST, MODEL_LOCK, cache) == first
+
+
+def test_pickles_are_reported_and_remembered(use_case: Path, cache: Path) -> None:
+    (use_case / "table.pkl").write_bytes(b"\x80\x04cposix\nsystem\n.")
+    line = "code/table.pkl: a pickle, which can run any code when it is loaded; it imports posix.system (1 GLOBAL)"
+    assert packaging.build(use_case, MANIFEST, MODEL_LOCK, cache).pickles == (line,)
+    assert packaging.build(use_case, MANIFEST, MODEL_LOCK, cache).pickles == (line,)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"path": "model.tar.gz"}'])
+def test_a_damaged_index_means_building_again(use_case: Path, cache: Path, damage: str) -> None:
+    first = packaging.build(use_case, MANIFEST, MODEL_LOCK, cache)
+    [index] = (cache / "packages").iterdir()
+    index.write_text(damage)
     assert packaging.build(use_case, MANIFEST, MODEL_LOCK, cache) == first
 
 
@@ -144,7 +171,7 @@ def test_a_missing_model_leaves_nothing_half_built(use_case: Path, tmp_path: Pat
     assert not [path for path in (tmp_path / "empty").rglob("*") if path.is_file()]
 
 
-names = st.text("abcdefghijklmnopqrstuvwxyz_0123456789", min_size=1, max_size=40)
+names = st.text("abcxyz_0123456789éüßжλ中", min_size=1, max_size=30)
 paths = st.lists(names, min_size=1, max_size=4).map("/".join)
 
 
@@ -155,29 +182,94 @@ paths = st.lists(names, min_size=1, max_size=4).map("/".join)
     umask=st.sampled_from([0o000, 0o022, 0o077]),
     mtime=st.integers(0, 2**33),
     mode=st.sampled_from([0o400, 0o644, 0o755]),
+    threads=st.integers(1, 5),
 )
 def test_the_same_files_are_the_same_bytes(
-    files: dict[str, bytes], order: object, umask: int, mtime: int, mode: int
+    files: dict[str, bytes], order: Random, umask: int, mtime: int, mode: int, threads: int
 ) -> None:
-    """Whatever order they were written in, by whom, when and under which umask."""
-    files = {name: content for name, content in files.items() if not any(o.startswith(f"{name}/") for o in files)}
+    """Whatever order they were written in, by whom, when, under which umask, behind which links, with which cores."""
+    files = _distinct(files)
     with tempfile.TemporaryDirectory() as folder:
         here, there = Path(folder) / "here", Path(folder) / "there"
-        plain = _written(_laid_out(here, files, list(files)), Path(folder) / "1.tar.gz")
+        plain = _written(_laid_out(here, files, list(files)), Path(folder) / "1.tar.gz", 1)
         shuffled = list(files)
-        order.shuffle(shuffled)  # type: ignore[attr-defined]
+        order.shuffle(shuffled)
         previous = os.umask(umask)
         try:
-            laid_out = _laid_out(there, files, shuffled)
+            _laid_out(there, files, shuffled)
         finally:
             os.umask(previous)
+        (Path(folder) / "link").symlink_to(there)
+        laid_out = {name: Path(folder) / "link" / name for name in shuffled}
         for path in laid_out.values():
             os.utime(path, (mtime, mtime))
             path.chmod(mode)
-        again = _written(laid_out, Path(folder) / "2.tar.gz")
+        again = _written(laid_out, Path(folder) / "2.tar.gz", threads)
         assert again == plain
         assert (Path(folder) / "1.tar.gz").read_bytes() == (Path(folder) / "2.tar.gz").read_bytes()
         assert archives.read(Path(folder) / "1.tar.gz") == dict(sorted(files.items()))
+
+
+def _distinct(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Those of the files whose names fit beside the others'."""
+    found, taken = {}, archives.Names()
+    for name, content in files.items():
+        with contextlib.suppress(ValueError):
+            found[taken.take(name)] = content
+    return found
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(size=st.integers(0, 5 << 20), seed=st.integers(0, 9), threads=st.integers(2, 6))
+def test_the_number_of_threads_changes_no_byte(size: int, seed: int, threads: int) -> None:
+    """Sizes beyond the blocks that the threads share out, contents that compress and that do not."""
+    content = Random(seed).randbytes(size // 2) + bytes(size - size // 2)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model"
+        file.write_bytes(content)
+        one = _written({"model": file}, Path(folder) / "1", 1)
+        many = _written({"model": file}, Path(folder) / "2", threads)
+        assert one == many
+        assert gzip.decompress((Path(folder) / "2").read_bytes())[512 : 512 + size] == content
+
+
+def test_another_process_of_another_user_elsewhere_writes_the_same(use_case: Path, tmp_path: Path) -> None:
+    program = """
+import os, sys
+from pathlib import Path
+from model_package import packaging
+from model_package.manifest import Manifest
+import json
+if len(sys.argv) > 4:
+    os.umask(0o077)
+files = packaging.code_files(Path(sys.argv[1]), Manifest.model_validate(json.loads(sys.argv[3])))
+print(packaging.pack(files, Path(sys.argv[2])))
+"""
+    (use_case / "é.txt").write_text("é")
+    told = []
+    for number, other in enumerate(({"TZ": "UTC", "LC_ALL": "C"}, {"TZ": "Asia/Tokyo", "LC_ALL": "C.UTF-8"})):
+        cache = tmp_path / str(number)
+        cache.mkdir()
+        command = [sys.executable, "-c", program, str(use_case), str(cache), json.dumps(VALID), *["umask"] * number]
+        environment = {**other, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(number)}
+        ran = subprocess.run(
+            command, cwd=cache, env=environment, capture_output=True, text=True, check=True, timeout=50
+        )
+        told.append(ran.stdout.replace(str(cache), ""))
+    assert told[0] == told[1]
+
+
+def test_names_are_composed_whatever_the_file_system_does_to_them(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    composed = _written({"caf\u00e9": tmp_path / "a"}, tmp_path / "1")
+    assert _written({"cafe\u0301": tmp_path / "a"}, tmp_path / "2") == composed
+
+
+@pytest.mark.parametrize("names", [("A", "a"), ("caf\u00e9", "cafe\u0301"), ("a", "a/b")])
+def test_names_that_some_file_system_confuses_are_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
+    (tmp_path / "x").write_bytes(b"")
+    with pytest.raises(PackagingFailed, match=r"is there twice, on some file system at least: rename it"):
+        _written({name: tmp_path / "x" for name in names}, tmp_path / "1")
 
 
 def _laid_out(folder: Path, files: dict[str, bytes], order: list[str]) -> dict[str, Path]:
@@ -187,9 +279,9 @@ def _laid_out(folder: Path, files: dict[str, bytes], order: list[str]) -> dict[s
     return {name: folder / name for name in order}
 
 
-def _written(files: dict[str, Path], target: Path) -> archives.Written:
+def _written(files: dict[str, Path], target: Path, threads: int | None = None) -> archive_writer.Written:
     with target.open("wb") as stream:
-        return archives.write(files, stream)
+        return archive_writer.write(files, stream, threads)
 
 
 def test_the_bytes_are_pinned(tmp_path: Path) -> None:
@@ -197,7 +289,7 @@ def test_the_bytes_are_pinned(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a" * 1000)
     written = _written({"a": tmp_path / "a", "code/b": tmp_path / "a"}, tmp_path / "x.tar.gz")
     assert written.digest == "8e67208c5f5a53c43bb54afd9b89fcf4ac94dc242c8cff3fd9afe8da2e9f4e34"
-    assert written.object_sha256 == "5aeccfc77cf4ee8386e2ec43ef7886fe3d7536179478b68304e0b3601ff1985b"
+    assert written.object_sha256 == "ab8c18db4f077f7394ff35757165a6b96d4e5120caa273848a7c631e6b977b38"
 
 
 def test_metrics_fit_into_the_characters_that_sagemaker_takes() -> None:

@@ -10,12 +10,15 @@ import pytest
 from botocore.exceptions import NoCredentialsError
 from typer.testing import CliRunner
 
-from model_package.errors import ArtifactMissing, DigestMismatch, LockInvalid
+from model_package.errors import ArchiveRefused, ArtifactMissing, DigestMismatch, LockInvalid
 from release import __main__ as command
 from release.errors import DeclinedError, ExitCode, InconclusiveError, RefusedError, StackLockedError
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
+    "new",
+    "check",
+    "inspect",
     "train",
     "deploy",
     "status",
@@ -67,6 +70,7 @@ def test_an_unknown_option_is_wrong_usage() -> None:
         (ArtifactMissing("gone"), ExitCode.MISSING),
         (DigestMismatch("s3://b/k", "a", "b"), ExitCode.REFUSED),
         (LockInvalid("bad lock"), ExitCode.USAGE),
+        (ArchiveRefused("a link"), ExitCode.REFUSED),
         (NoCredentialsError(), ExitCode.FAILED),
     ],
     ids=lambda value: type(value).__name__,

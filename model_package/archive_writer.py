@@ -1,0 +1,146 @@
+"""Writing archives that are the same bytes everywhere.
+
+A tar stream is deterministic when its members are: sorted by name (code points, so no locale), names in Unicode's
+composed form (macOS may hand them out decomposed), regular files only, no owner, no time, one mode. Compression is
+isal's igzip at level 1, whose output depends on the input alone (level 3 varies with the CPU), in blocks of 1 MiB that
+as many threads compress as there are cores: the blocks are the same for one thread and for many.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from isal import igzip_threaded
+
+from model_package.archives import BLOCK_BYTES, MOST_BYTES, MOST_MEMBERS, Names
+from model_package.errors import PackagingFailed
+
+MODE = 0o644
+COMPRESSION_LEVEL = 1
+MOST_THREADS = 4
+"""One thread reads and digests at 1 GB/s or so, which four at most keep up with."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What an archive is: digest of the tar stream (its identity), digest and size of the compressed object."""
+
+    digest: str
+    object_sha256: str
+    size_bytes: int
+
+
+def write(files: Mapping[str, Path], target: IO[bytes], threads: int | None = None) -> Written:
+    """A tar.gz of `files` (name in the archive -> file), the same bytes for the same names and contents.
+
+    Streamed: memory does not grow with the files. Raises PackagingFailed that names the file which cannot be read,
+    changes meanwhile, or is one too many, and OSError for `target`.
+    """
+    named = _named(files)
+    outer = _Digesting(target)
+    with _compressed(outer, threads or min(MOST_THREADS, os.cpu_count() or 1)) as gzip:
+        inner = _Digesting(gzip)
+        # In whole blocks: smaller pieces are copied again and again until tarfile has one together.
+        blocks: Any = {"bufsize": BLOCK_BYTES, "copybufsize": BLOCK_BYTES}
+        with tarfile.open(fileobj=inner, mode="w|", format=tarfile.PAX_FORMAT, **blocks) as tar:
+            for name in sorted(named):
+                _add(tar, name, named[name])
+    return Written(inner.digest.hexdigest(), outer.digest.hexdigest(), outer.size_bytes)
+
+
+def _named(files: Mapping[str, Path]) -> dict[str, Path]:
+    """The files by the names they get. Raises PackagingFailed for what a reader of the archive would refuse."""
+    if len(files) > MOST_MEMBERS:
+        raise PackagingFailed(f"{len(files)} files are too many for a package: at most {MOST_MEMBERS}; leave some out")
+    named: dict[str, Path] = {}
+    names = Names()
+    for given, path in sorted(files.items()):
+        try:
+            named[names.take(unicodedata.normalize("NFC", given))] = path
+        except ValueError as error:
+            raise PackagingFailed(f"{path!s:.300}: {error}, on some file system at least: rename it") from None
+    return named
+
+
+def _add(tar: tarfile.TarFile, name: str, path: Path) -> None:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise unreadable(path, error) from error
+    with file:
+        member = _member(name, os.fstat(file.fileno()).st_size)
+        if tar.offset + member.size > MOST_BYTES:
+            raise PackagingFailed(
+                f"{path} is too big: with its {member.size} bytes the package passes {MOST_BYTES} bytes; leave data "
+                "out that serving does not need"
+            )
+        tar.addfile(member, cast(IO[bytes], _Reading(file, path)))
+        if file.read(1):
+            raise _changed(path)
+
+
+def unreadable(path: Path, error: OSError) -> PackagingFailed:
+    """What a person is told about a file that cannot be read."""
+    return PackagingFailed(f"{path} cannot be read: {error.strerror or error}; mend its rights, or remove it")
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode, member.mtime = size, MODE, 0
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
+
+
+def _compressed(target: io.RawIOBase, threads: int) -> IO[bytes]:
+    # Neither file name nor time in the header: they would be this machine's. (isal has no type hints.)
+    gzip: Any = igzip_threaded.open
+    opened = gzip(target, "wb", compresslevel=COMPRESSION_LEVEL, threads=threads, block_size=BLOCK_BYTES)
+    return cast(IO[bytes], opened)
+
+
+class _Digesting(io.RawIOBase):
+    """Passes what is written on to `target` and digests it."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self.target = target
+        self.digest = hashlib.sha256()
+        self.size_bytes = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self.digest.update(data)
+        self.size_bytes += len(data)
+        self.target.write(data)
+        return len(data)
+
+
+class _Reading:
+    """A file as tarfile reads it, with errors that name it."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self._file = file
+        self._path = path
+
+    def read(self, size: int) -> bytes:
+        try:
+            data = self._file.read(size)
+        except OSError as error:
+            raise unreadable(self._path, error) from error
+        if len(data) < size:
+            raise _changed(self._path)
+        return data
+
+
+def _changed(path: Path) -> PackagingFailed:
+    return PackagingFailed(f"{path} changed while it was packaged: package again")

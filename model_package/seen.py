@@ -1,0 +1,79 @@
+"""Digests of files that have not changed, without reading them again.
+
+A file's digest is remembered with what its file system says of it: size, time of modification, time of change, inode
+and device. Whatever is written to a file, renamed over it or done to its attributes moves the time of change, which
+the kernel sets and no call sets back; so equal signatures mean equal bytes, with two exceptions that are guarded or
+named here. Two writes within one tick of a coarse clock look alike: a file that changed less than `SETTLED_SECONDS`
+before it was read is not remembered, and read again next time. A clock that was set back, or a disk written below the
+file system, can fool it; delete the cache after that. Whoever may write the cache can lie to it, as to all it holds.
+Anything else, such as a record that is missing or damaged, means that the file is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from model_package import artifacts
+
+SETTLED_SECONDS = 2.0
+"""The coarsest clock of a file system in use: FAT's. Linux's own tick every 10 ms at most."""
+
+
+class Seen:
+    """The digests of one folder's files and of what was made of them; kept in `cache`."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self._path = cache / "seen" / f"{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]}.json"
+        self._before = self._read()
+        self._now: dict[str, list[int | str]] = {}
+
+    def digest(self, file: Path) -> str:
+        """SHA-256 of a file, 64 lower-case hex digits; read only if it may have changed. Raises OSError."""
+        signature = _signature(file)
+        known = self._before.get(os.fspath(file))
+        if known and known[:-1] == signature:
+            self._now[os.fspath(file)] = known
+            return str(known[-1])
+        read_at = time.time()
+        digest = artifacts.sha256_of(file)
+        if signature == _signature(file) and file.stat().st_ctime < read_at - SETTLED_SECONDS:
+            self._now[os.fspath(file)] = [*signature, digest]
+        return digest
+
+    def remember(self, file: Path, digest: str) -> None:
+        """Take a digest on trust: of a file that its caller has just written, where nobody else writes."""
+        self._now[os.fspath(file)] = [*_signature(file), digest]
+
+    def save(self) -> None:
+        """Keep what is known now; files that were not asked about are forgotten."""
+        if self._now != self._before:
+            write_whole(self._path, json.dumps(self._now).encode())
+
+    def _read(self) -> dict[str, list[int | str]]:
+        try:
+            found = json.loads(self._path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def _signature(file: Path) -> list[int | str]:
+    stat = file.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev]
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a small file in one move: a reader sees the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+    try:
+        with os.fdopen(handle, "wb") as target:
+            target.write(content)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
