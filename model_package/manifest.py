@@ -53,6 +53,10 @@ class Framework(Document):
 class Training(Document):
     """How a training job is run (SageMaker script mode)."""
 
+    framework: Framework | None = Field(
+        default=None, description="AWS's image that trains it, where a Dockerfile serves it; default: framework."
+    )
+
     entry_point: FileInUseCase = Field(default="train.py", description="Script that trains; relative to the folder.")
     instance_type: str = Field(
         default="ml.m5.large", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$", description="SageMaker instance type."

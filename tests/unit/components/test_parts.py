@@ -325,7 +325,7 @@ def test_build_outlasts_the_longest_rollout(maximum: int, minutes: int) -> None:
 
 
 def test_build_role_passes_one_role_and_reads_one_secret() -> None:
-    statements = rollback_monitor.build_statements(SCOPE, "tumor-triage", "/p", DELIVERY, "arn:log")
+    statements = rollback_monitor.build_statements(SCOPE, "tumor-triage", "/p", DELIVERY, "arn:log", ARTIFACTS)
     passed = next(s for s in statements if s["Action"] == ["iam:PassRole"])
     assert passed["Resource"] == ["arn:aws:iam::111111111111:role/tumor-triage-execution-*"]
     assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
