@@ -119,7 +119,9 @@ def sign(statement: Statement, key: SigningKey) -> bytes:
     config: Any = signing.Config()  # its hints are incomplete
 
     with _laid_out(statement) as (subject, signature):
-        config.use_elliptic_key_signer(private_key=key.path, password=key.passphrase).sign(subject, signature)
+        # The library hands the passphrase on as it is, to what wants bytes.
+        passphrase = key.passphrase.encode() if key.passphrase else None
+        config.use_elliptic_key_signer(private_key=key.path, password=passphrase).sign(subject, signature)
         return signature.read_bytes()
 
 

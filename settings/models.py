@@ -248,7 +248,7 @@ class Signing(Document):
     """Versions are signed where they are registered, and only signed ones run elsewhere."""
 
     public_key: str = Field(
-        pattern=r"^(?!/)(?!.*\.\.)\S+$",
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*([./][A-Za-z0-9_-]+)*$",
         description="path, from the project's root, of the public key in PEM form that signatures are verified with",
     )
 

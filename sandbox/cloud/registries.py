@@ -76,7 +76,7 @@ def _answer(asked: list[dict[str, str]], images: list[dict[str, Any]]) -> dict[s
     missing = [
         {"imageId": one, "failureCode": "ImageNotFound", "failureReason": "Requested image not found"}
         for one in asked
-        if not any(one.items() <= {**entry}.items() for entry in found)
+        if not any(one.items() <= entry.items() for entry in found)
     ]
     return {"images": images, "failures": missing}
 
