@@ -191,7 +191,8 @@ def _build(props: Mapping[str, Any]) -> str:
 
 def _running(codebuild: Any, project: str, image: str) -> str | None:
     """The build of this very image that an earlier `up` started, if it is not over."""
-    ids = codebuild.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"][:RECENT_BUILDS]
+    listed = codebuild.list_builds_for_project(projectName=project, sortOrder="DESCENDING")
+    ids = listed.get("ids", [])[:RECENT_BUILDS]
     builds = codebuild.batch_get_builds(ids=ids)["builds"] if ids else []
     return next(
         (str(one["id"]) for one in builds if one["buildStatus"] == "IN_PROGRESS" and _image(one) == image), None

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -144,7 +145,7 @@ def _check_artifact(
         answer = s3.get_object(Bucket=bucket, Key=key)
         version = answer.get("VersionId")
         name = f"{uri}?versionId={version}"
-        with answer["Body"] as body:
+        with closing(answer["Body"]) as body:
             found = known.get(name) or _sha256(body, answer["ContentLength"], uri)
     except ClientError as error:
         raise ProviderError(f"{arn}: {_unreadable(uri, error)}") from error

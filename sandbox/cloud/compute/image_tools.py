@@ -7,7 +7,7 @@ puts that manifest into ECR under its tag. Every build is another image, as Dock
 An endpoint of such an image runs the model server of this checkout, so an image that would start anything else is
 refused here rather than shown to work.
 
-`install` writes both commands into a folder for a build's PATH; `python -m sandbox.cloud.compute.image_tools` is them.
+`install` writes both commands, which run this file, into a folder for a build's PATH.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.container.image.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
@@ -42,8 +41,9 @@ def install(folder: Path, *, privileged: bool) -> None:
     folder.mkdir(parents=True)
     for name in ("docker", "aws"):
         options = "" if privileged or name == "aws" else " --no-daemon"
-        command = f"'{sys.executable}' -m {__name__} {name}{options}"
-        (folder / name).write_text(f"#!/bin/sh\nPYTHONPATH='{ROOT}' exec {command} \"$@\"\n")
+        # By path: as a module it would bring the package around it, and with it moto.
+        command = f"'{sys.executable}' '{Path(__file__).resolve()}' {name}{options}"
+        (folder / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         (folder / name).chmod(0o755)
 
 
