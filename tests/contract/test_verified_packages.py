@@ -13,25 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from model_package.signing import SigningKey
 from providers import aws
 from providers.aws import ProviderError
 from providers.model_signature import ModelSignatureProvider
 from providers.verified_package import VerifiedPackageProvider
+from tests.unit.test_signing import make_key
 
 ACCOUNT, REGION = "123456789012", "us-west-2"
 ARTIFACT, OTHER = b"the artifact's bytes", b"the artifact's bytez"
 DIGEST, CONTEXT = "d" * 64, "c" * 64
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
-
-
-def make_key(folder: Path, name: str) -> SigningKey:
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / name).write_bytes(ec.generate_private_key(ec.SECP256R1()).private_bytes(*form))
-    return SigningKey(folder / name)
 
 
 @dataclass(frozen=True)
