@@ -110,8 +110,11 @@ class ContainerImageProvider(ResourceProvider):
         return _created(props, reference, found.digest, build_id)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        """What is under the tag now: another digest where somebody moved it, gone where nothing is."""
-        reference = image_reference.parse(str(props.get("image") or id_))
+        """Of an image that is built here, what is under its tag now; of others, whether the pinned one is still there.
+
+        AWS moves the tags of its own images: that is no drift, and makes no new candidate.
+        """
+        reference = image_reference.parse(str(props["image"]) if props.get("project_name") else id_)
         found = image_reference.served(aws.client("ecr", props), reference)
         if found is None:
             return ReadResult("", {})

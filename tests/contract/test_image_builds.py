@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from components.image_build import buildspec
@@ -189,3 +190,31 @@ def test_aws_s_own_images_can_be_looked_up_and_other_accounts_cannot(boto: Calla
     assert other["imageId"]["imageDigest"] != first["imageId"]["imageDigest"]
     with refused("RepositoryNotFoundException", "'nothing' does not exist in the registry with id '246618743249'"):
         look_up(aws_s, "nothing", "1")
+
+
+def test_another_account_reads_a_repository_that_grants_it(
+    workshop: Workshop, boto: Callable[..., Any], refused: Any
+) -> None:
+    digest = workshop.push("1")
+    role = "arn:aws:iam::222222222222:role/deployer"
+    keys = boto("sts").assume_role(RoleArn=role, RoleSessionName="ci")["Credentials"]
+    other = boto3.client(
+        "ecr",
+        region_name=REGION,
+        endpoint_url=boto("ecr").meta.endpoint_url,
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )
+    asked = {"registryId": ACCOUNT, "repositoryName": workshop.repository, "imageIds": [{"imageTag": "1"}]}
+    with refused(
+        "AccessDeniedException", "is not authorized to perform: ecr:BatchGetImage", "no resource-based policy"
+    ):
+        other.batch_get_image(**asked)
+    grant = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::222222222222:root"}, "Action": ["ecr:BatchGetImage"]}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [grant]})
+    boto("ecr").set_repository_policy(repositoryName=workshop.repository, policyText=policy)
+    (image,) = other.batch_get_image(**asked)["images"]
+    assert image["imageId"] == {"imageTag": "1", "imageDigest": digest}
+    (failure,) = other.batch_get_image(**{**asked, "imageIds": [{"imageTag": "2"}]})["failures"]
+    assert failure["failureCode"] == "ImageNotFound"

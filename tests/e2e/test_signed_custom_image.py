@@ -75,9 +75,8 @@ def test_from_a_dockerfile_to_production(stage: Stage, tmp_path: Path, monkeypat
     train(stage)
     sagemaker, codebuild = stage.client("sagemaker"), stage.client("codebuild")
 
-    refused = stage.pulumi("up", "--yes", "--stack", "shadow", role="scientist", check=False)
-    assert refused.code != 0
-    assert_says(refused, refused.code, "UNDERSTUDY_SIGNING_KEY is not set: set it to the path of the private key")
+    refused = stage.understudy(*deploy, role="scientist", check=False)
+    assert_says(refused, ExitCode.FAILED, "UNDERSTUDY_SIGNING_KEY is not set: set it to the path of the private key")
     assert sagemaker.list_model_packages(ModelPackageGroupName=NAME)["ModelPackageSummaryList"] == []
     assert codebuild.list_projects()["projects"] == []
 

@@ -214,6 +214,15 @@ def test_a_refresh_sees_a_moved_and_a_deleted_tag(stub: Aws) -> None:
     assert ContainerImageProvider().read(f"{NAME}@{DIGEST}", olds).id == ""
 
 
+def test_a_refresh_asks_for_aws_s_image_by_digest(stub: Aws) -> None:
+    olds = {"image": FRAMEWORK, "image_digest": DIGEST}
+    asked = {"registryId": ANY, "repositoryName": ANY, "acceptedMediaTypes": ANY, "imageIds": [{"imageDigest": DIGEST}]}
+    stub.ecr.add_response("batch_get_image", {"images": [{"imageId": {"imageDigest": DIGEST}}]}, asked)
+    pinned = f"{FRAMEWORK.rpartition(':')[0]}@{DIGEST}"
+    found = ContainerImageProvider().read(pinned, olds)
+    assert (found.id, found.outs["image_uri"], found.outs["image"]) == (pinned, pinned, FRAMEWORK)
+
+
 def test_delete_keeps_the_image(stub: Aws, capsys: pytest.CaptureFixture[str]) -> None:
     ContainerImageProvider().delete(f"{NAME}@{DIGEST}", PROPS)
     assert "stays in its repository" in capsys.readouterr().err

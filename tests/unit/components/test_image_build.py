@@ -15,9 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from components import image_build
-from components.naming import Scope
+from tests.unit.components.test_controls import RULES, seen, waiver
 
-SCOPE = Scope("understudy", "shadow", "111111111111", "us-west-2")
 PARTS = "understudy:inference_service:InferenceService$understudy:candidate:Candidate$"
 REPOSITORY = "111111111111.dkr.ecr.us-west-2.amazonaws.com/understudy/tumor-triage"
 
@@ -55,9 +54,8 @@ def test_a_dockerfile_s_image_is_built_under_its_context_s_digest(custom: Path, 
     recording = run_program("shadow", configs["shadow"])
     image = dynamic(recording, "ContainerImage")
     digest = image.inputs["context_digest"]
-    assert image.urn.endswith(
-        f"{PARTS}understudy:image_build:ImageBuild$pulumi-python:dynamic/understudy:ContainerImage::tumor-triage"
-    )
+    parent = f"{PARTS}understudy:image_build:ImageBuild"
+    assert image.urn.endswith(f"{parent}$pulumi-python:dynamic/understudy:ContainerImage::tumor-triage")
     assert image.inputs["image"].endswith(f":{digest}")
     assert image.inputs["dockerfile"] == "use_cases/tumor_triage/Dockerfile"
     context = recording.one("aws:s3/bucketObjectv2:BucketObjectv2", "tumor-triage-image")
@@ -98,15 +96,19 @@ def test_the_buildspec_checks_its_context_and_logs_in_after_the_build() -> None:
     assert spec["env"]["variables"] == {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 
 
-def test_an_image_that_the_stack_names_is_run_and_nothing_is_built(
-    custom: Path, run_program: Any, configs: Any
-) -> None:
+def test_an_image_that_the_stack_names_is_not_built(custom: Path, run_program: Any, configs: Any) -> None:
     config = copy.deepcopy(configs["shadow"])
     config["understudy:services"]["tumor-triage"] = {"image": f"{REPOSITORY}:mine"}
     recording = run_program("shadow", config)
     assert dynamic(recording, "ContainerImage").inputs["image"] == f"{REPOSITORY}:mine"
     assert recording.of_type("aws:codebuild/project:Project") == []
     assert "understudy.image_context" not in dynamic(recording, "ModelPackage").inputs["customer_metadata_properties"]
+
+
+def test_no_control_is_broken(custom: Path, run_program: Any, configs: Any) -> None:
+    stack = seen(run_program("shadow", configs["shadow"]))
+    broken = {name: [one for one in rule(stack) if waiver(name, "shadow", one) is None] for name, rule in RULES.items()}
+    assert {name: found for name, found in broken.items() if found} == {}
 
 
 def test_a_first_preview_knows_the_context(custom: Path, run_program: Any, configs: Any) -> None:
