@@ -37,7 +37,12 @@ def batch_get_image(call: Call) -> dict[str, Any]:
             raise AwsError("AccessDeniedException", _denied(call, Scope(registry, call.scope.region), name))
         images = [
             _image(
-                registry, name, image.get_image_digest(), image.image_manifest, image.image_manifest_media_type, asked
+                registry,
+                name,
+                image.get_image_digest(),
+                image.image_manifest,
+                str(image.image_manifest_media_type),
+                asked,
             )
             for asked in call["imageIds"]
             for image in repository.images

@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 import pytest
+from pulumi.dynamic import CreateResult
 
 from components.image_build import buildspec
 from model_package.image import BuildContext, build_context
@@ -73,6 +74,10 @@ class Workshop:
         return str(made["image"]["imageId"]["imageDigest"])
 
 
+def outs(result: CreateResult) -> dict[str, Any]:
+    return dict(result.outs or {})
+
+
 @pytest.fixture
 def workshop(
     boto: Callable[..., Any], unique: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -110,9 +115,9 @@ def test_a_context_becomes_an_image_once_and_an_endpoint_runs_it(
     assert repository == props["image"].rpartition(":")[0]
     images = workshop.boto("ecr").describe_images(repositoryName=workshop.repository)["imageDetails"]
     assert [(one["imageDigest"], one["imageTags"]) for one in images] == [(digest, [props["context_digest"]])]
-    assert workshop.builds() == [made.outs["build_id"]]
+    assert workshop.builds() == [outs(made)["build_id"]]
     again = ContainerImageProvider().create(props)
-    assert (again.id, again.outs["build_id"], len(workshop.builds())) == (made.id, None, 1)
+    assert (again.id, outs(again)["build_id"], len(workshop.builds())) == (made.id, None, 1)
     model = unique("model")
     lab.sagemaker.create_model(
         ModelName=model, ExecutionRoleArn=lab.role, PrimaryContainer={**lab.container("own"), "Image": made.id}

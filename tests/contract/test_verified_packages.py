@@ -83,7 +83,7 @@ class Version:
             "image_digest": self.image_digest,
             "public_key": self.key.public_key(),
         }
-        return dict(ModelSignatureProvider().create(props).outs)
+        return dict(ModelSignatureProvider().create(props).outs or {})
 
     @property
     def signature(self) -> str:
@@ -97,7 +97,7 @@ class Version:
         )
 
     def verify(self, *, signed: bool = True) -> dict[str, Any]:
-        return dict(VerifiedPackageProvider().create(self.props(signed=signed)).outs)
+        return dict(VerifiedPackageProvider().create(self.props(signed=signed)).outs or {})
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
+from pulumi.dynamic import CreateResult, ReadResult
 from pulumi.output import UNKNOWN
 
 from model_package.image_reference import DOCKER_MANIFEST
@@ -88,6 +89,10 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
             one.assert_no_pending_responses()
 
 
+def outs(result: CreateResult | ReadResult) -> dict[str, Any]:
+    return dict(result.outs or {})
+
+
 def failures(**changes: Any) -> list[tuple[str, str]]:
     return [(f.property, f.reason) for f in ContainerImageProvider().check({}, {**PROPS, **changes}).failures]
 
@@ -119,18 +124,18 @@ def test_only_another_image_is_a_change() -> None:
 def test_aws_s_image_is_pinned_to_what_its_tag_is_now(stub: Aws) -> None:
     stub.serves(DIGEST)
     made = ContainerImageProvider().create({"image": FRAMEWORK, "region": "us-west-2"})
-    assert made.id == made.outs["image_uri"] == f"{FRAMEWORK.rpartition(':')[0]}@{DIGEST}"
-    assert (made.outs["image_digest"], made.outs["build_id"]) == (DIGEST, None)
+    assert made.id == outs(made)["image_uri"] == f"{FRAMEWORK.rpartition(':')[0]}@{DIGEST}"
+    assert (outs(made)["image_digest"], outs(made)["build_id"]) == (DIGEST, None)
 
 
 def test_an_image_by_digest_is_taken_as_it_is(stub: Aws) -> None:
     made = ContainerImageProvider().create({"image": f"{NAME}@{DIGEST}"})
-    assert (made.id, made.outs["image_digest"]) == (f"{NAME}@{DIGEST}", DIGEST)
+    assert (made.id, outs(made)["image_digest"]) == (f"{NAME}@{DIGEST}", DIGEST)
 
 
 def test_a_context_that_was_built_is_not_built_again(stub: Aws) -> None:
     stub.serves(DIGEST)
-    assert ContainerImageProvider().create(PROPS).outs["build_id"] is None
+    assert outs(ContainerImageProvider().create(PROPS))["build_id"] is None
 
 
 def test_a_new_context_is_built_with_progress(stub: Aws, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,7 +146,7 @@ def test_a_new_context_is_built_with_progress(stub: Aws, capsys: pytest.CaptureF
         stub.looks(status, phase)
     stub.serves(DIGEST)
     made = ContainerImageProvider().create(PROPS)
-    assert (made.id, made.outs["build_id"]) == (f"{NAME}@{DIGEST}", BUILD)
+    assert (made.id, outs(made)["build_id"]) == (f"{NAME}@{DIGEST}", BUILD)
     told = capsys.readouterr().err.splitlines()
     assert told == [f"building {IMAGE}: {phase} ({BUILD})" for phase in ("QUEUED", "BUILD", "COMPLETED")]
 
@@ -151,7 +156,7 @@ def test_a_killed_up_s_build_is_waited_for(stub: Aws) -> None:
     stub.running(build(image=f"{NAME}:other"), build())
     stub.looks("SUCCEEDED")
     stub.serves(DIGEST)
-    assert ContainerImageProvider().create(PROPS).outs["build_id"] == BUILD
+    assert outs(ContainerImageProvider().create(PROPS))["build_id"] == BUILD
 
 
 def test_a_failed_build_says_why_and_where(stub: Aws) -> None:
@@ -209,7 +214,7 @@ def test_a_refresh_sees_a_moved_and_a_deleted_tag(stub: Aws) -> None:
     olds = {**PROPS, "image_uri": f"{NAME}@{DIGEST}", "image_digest": DIGEST, "build_id": BUILD}
     stub.serves(OTHER)
     moved = ContainerImageProvider().read(f"{NAME}@{DIGEST}", olds)
-    assert (moved.id, moved.outs["image_digest"], moved.outs["image"]) == (f"{NAME}@{OTHER}", OTHER, IMAGE)
+    assert (moved.id, outs(moved)["image_digest"], outs(moved)["image"]) == (f"{NAME}@{OTHER}", OTHER, IMAGE)
     stub.serves(None)
     assert ContainerImageProvider().read(f"{NAME}@{DIGEST}", olds).id == ""
 
@@ -220,7 +225,7 @@ def test_a_refresh_asks_for_aws_s_image_by_digest(stub: Aws) -> None:
     stub.ecr.add_response("batch_get_image", {"images": [{"imageId": {"imageDigest": DIGEST}}]}, asked)
     pinned = f"{FRAMEWORK.rpartition(':')[0]}@{DIGEST}"
     found = ContainerImageProvider().read(pinned, olds)
-    assert (found.id, found.outs["image_uri"], found.outs["image"]) == (pinned, pinned, FRAMEWORK)
+    assert (found.id, outs(found)["image_uri"], outs(found)["image"]) == (pinned, pinned, FRAMEWORK)
 
 
 def test_delete_keeps_the_image(stub: Aws, capsys: pytest.CaptureFixture[str]) -> None:
