@@ -70,8 +70,8 @@ def registering(config: Settings, scope: Scope) -> dict[str, Any]:
     layer_arn = layer(config, {name: config.services[name] for name in trained})
     services = {}
     for name, candidate in trained.items():
-        environment = Registering(registry, candidate)
-        args = InferenceServiceArgs(scope, config.stack, config.services[name], environment, ROOT, layer_arn)
+        environment, service = Registering(registry, candidate), config.services[name]
+        args = InferenceServiceArgs(scope, config.stack, service, environment, ROOT, layer_arn, config.signing)
         services[name] = InferenceService(name, args).outputs
     missing = "has no model.lock.yaml yet; run `understudy train {}`"
     return {
@@ -93,7 +93,7 @@ def running(config: Settings, scope: Scope) -> dict[str, Any]:
     layer_arn = layer(config, deployed)
     services = {}
     for name, service in deployed.items():
-        args = InferenceServiceArgs(scope, config.stack, service, environment, ROOT, layer_arn)
+        args = InferenceServiceArgs(scope, config.stack, service, environment, ROOT, layer_arn, config.signing)
         services[name] = InferenceService(name, args).outputs
     missing = "has no modelPackageArn yet; run `understudy promote {}`"
     return {

@@ -10,22 +10,27 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
+from components.image_build import ImageBuild, ImageBuildArgs
 from components.model_endpoint import Container
 from components.naming import Scope
 from model_package import artifacts, metadata, packaging
+from model_package.image import BuildContext, build_context
 from model_package.lock import ModelLock, load_lock
 from model_package.manifest import Manifest, load_manifest
+from providers.container_image import ContainerImage, ContainerImageArgs
 from providers.model_package import ModelPackage, ModelPackageArgs
+from providers.model_signature import ModelSignature, ModelSignatureArgs
 
 
 @dataclass(frozen=True)
 class Build:
-    """A use case, packaged: what it says of itself, where its model came from, and the artifact."""
+    """A use case, packaged: what it says of itself, where its model came from, the artifact, its own image."""
 
     use_case: Path
     manifest: Manifest
     lock: ModelLock
     artifact: packaging.Artifact
+    context: BuildContext | None = None
 
 
 def build(use_case: Path, root: Path) -> Build | None:
@@ -36,10 +41,11 @@ def build(use_case: Path, root: Path) -> Build | None:
     manifest, lock = load_manifest(use_case), load_lock(use_case)
     if lock is None:
         return None
-    artifact = packaging.build(use_case, manifest, lock, root / artifacts.CACHE)
+    cache = root / artifacts.CACHE
+    artifact = packaging.build(use_case, manifest, lock, cache)
     for pickle in artifact.pickles:
         pulumi.log.warn(f"{use_case.name}: {pickle}")
-    return Build(use_case, manifest, lock, artifact)
+    return Build(use_case, manifest, lock, artifact, build_context(use_case, manifest, cache))
 
 
 def artifact_key(service: str, digest: str) -> str:
@@ -64,13 +70,17 @@ def git_commit(use_case: Path) -> str | None:
 
 @dataclass(frozen=True)
 class CandidateArgs:
+    """`image`: one to run instead of the use case's own; `public_key`: PEM, None where versions are not signed."""
+
     build: Build
     image: str | None
     artifact_bucket: pulumi.Input[str]
     artifact_versioning: pulumi.Resource | None
     key_arn: pulumi.Input[str]
     model_package_group_name: pulumi.Input[str]
-    region: str
+    repository_url: pulumi.Input[str]
+    scope: Scope
+    public_key: str | None = None
 
 
 class Candidate(pulumi.ComponentResource):
@@ -84,13 +94,30 @@ class Candidate(pulumi.ComponentResource):
         super().__init__("understudy:candidate:Candidate", name, None, opts)
         self._name, self._args = name, args
         self.artifact_digest = args.build.artifact.digest
+        self._image = self._find_image()
         artifact = self._upload()
-        package = self._register(artifact)
+        package = self._register(artifact, self._sign())
         self.model_package_arn = package.model_package_arn
         self.container = Container(
             image=package.image, model_data_url=package.model_data_url, environment=package.environment
         )
         self.register_outputs({"model_package_arn": self.model_package_arn, "artifact_digest": self.artifact_digest})
+
+    def _find_image(self) -> ContainerImage:
+        """By digest: the use case's own, built if it has to be, or the one that the lock file or the stack names."""
+        args, child = self._args, pulumi.ResourceOptions(parent=self)
+        if args.build.context is not None and args.image is None:
+            build = ImageBuildArgs(
+                scope=args.scope,
+                context=args.build.context,
+                repository_url=args.repository_url,
+                artifact_bucket=args.artifact_bucket,
+                artifact_versioning=args.artifact_versioning,
+                key_arn=args.key_arn,
+            )
+            return ImageBuild(self._name, build, child).image
+        image = args.image or args.build.lock.image
+        return ContainerImage(self._name, ContainerImageArgs(image=image, region=args.scope.region), child)
 
     def _upload(self) -> aws.s3.BucketObjectv2:
         args = self._args
@@ -105,14 +132,31 @@ class Candidate(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True, depends_on=versioning),
         )
 
-    def _register(self, artifact: aws.s3.BucketObjectv2) -> ModelPackage:
+    def _sign(self) -> list[pulumi.Resource]:
+        """Before the version is registered: one without its signature is none that production would run."""
+        args, artifact = self._args, self._args.build.artifact
+        if args.public_key is None:
+            return []
+        signature = ModelSignatureArgs(
+            bucket=args.artifact_bucket,
+            service=self._name,
+            artifact_digest=artifact.digest,
+            object_sha256=artifact.object_sha256,
+            image_digest=self._image.image_digest,
+            public_key=args.public_key,
+            kms_key_id=args.key_arn,
+            region=args.scope.region,
+        )
+        return [ModelSignature(self._name, signature, pulumi.ResourceOptions(parent=self))]
+
+    def _register(self, artifact: aws.s3.BucketObjectv2, after: list[pulumi.Resource]) -> ModelPackage:
         args, build = self._args, self._args.build
         framework = build.manifest.framework
         return ModelPackage(
             self._name,
             ModelPackageArgs(
                 model_package_group_name=args.model_package_group_name,
-                image=args.image or build.lock.image,
+                image=self._image.image_uri,
                 model_data_url=pulumi.Output.format("s3://{0}/{1}", artifact.bucket, artifact.key),
                 artifact_digest=self.artifact_digest,
                 environment=packaging.environment(build.manifest),
@@ -122,12 +166,14 @@ class Candidate(pulumi.ComponentResource):
                 model_package_description=build.manifest.description or None,
                 source_uri=build.lock.uri,
                 customer_metadata_properties=self._metadata(),
-                region=args.region,
+                region=args.scope.region,
             ),
-            pulumi.ResourceOptions(parent=self),
+            pulumi.ResourceOptions(parent=self, depends_on=after),
         )
 
-    def _metadata(self) -> dict[str, str]:
-        artifact = self._args.build.artifact
+    def _metadata(self) -> dict[str, pulumi.Input[str]]:
+        artifact, context = self._args.build.artifact, self._args.build.context
         commit = git_commit(self._args.build.use_case) or ""
-        return metadata.of_registration(self._args.build.lock, artifact.digest, artifact.object_sha256, commit)
+        values = metadata.of_registration(self._args.build.lock, artifact.digest, artifact.object_sha256, commit)
+        own = {metadata.IMAGE_CONTEXT: context.digest} if context and self._args.image is None else {}
+        return {**values, metadata.IMAGE_DIGEST: self._image.image_digest, **own}

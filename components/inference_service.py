@@ -17,7 +17,8 @@ from components.rollback_monitor import RollbackMonitor, RollbackMonitorArgs
 from components.tags import tagging
 from components.traffic_replay import TrafficReplay, TrafficReplayArgs
 from model_package.manifest import load_manifest
-from settings import Delivery, ModelPackageArn, ServiceSettings
+from model_package.signing import read_public_key
+from settings import Delivery, ModelPackageArn, ServiceSettings, Signing
 
 
 class CandidateMissingError(Exception):
@@ -51,10 +52,16 @@ class InferenceServiceArgs:
     environment: Registering | Production
     root: Path
     layer_arn: pulumi.Input[str] | None = None
+    signing: Signing | None = None
 
     @property
     def use_case(self) -> Path:
         return self.root / "use_cases" / self.service.use_case
+
+    @property
+    def public_key(self) -> str | None:
+        """What signatures are verified with, PEM; None where versions are not signed. Raises SigningKeyMissing."""
+        return read_public_key(self.root, self.signing.public_key) if self.signing else None
 
 
 def needs_functions(service: ServiceSettings, delivery: Delivery | None) -> bool:
@@ -92,7 +99,9 @@ class InferenceService(pulumi.ComponentResource):
                 artifact_versioning=registry.artifact_versioning,
                 key_arn=registry.key_arn,
                 model_package_group_name=registry.groups[self._name],
-                region=args.scope.region,
+                repository_url=registry.repositories[self._name],
+                scope=args.scope,
+                public_key=args.public_key,
             ),
             self._child(),
         )
@@ -146,6 +155,7 @@ class InferenceService(pulumi.ComponentResource):
                 artifacts=artifacts,
                 capture_bucket=environment.capture_bucket,
                 shadow_container=self._shadow_container(artifacts),
+                public_key=args.public_key,
             ),
             self._child(),
         )
@@ -161,6 +171,7 @@ class InferenceService(pulumi.ComponentResource):
                 deployment_parameter=parameter,
                 layer_arn=args.layer_arn,
                 root=args.root,
+                artifacts=artifacts,
             ),
             self._child(),
         )
@@ -201,5 +212,10 @@ class InferenceService(pulumi.ComponentResource):
         if candidate is None:
             raise CandidateMissingError(
                 f"shadowVariant.useCase: {folder} has no model.lock.yaml yet; run `understudy train {folder.name}`"
+            )
+        if candidate.context is not None and self._args.service.image is None:
+            raise CandidateMissingError(
+                f"shadowVariant.useCase: {folder} has an image of its own, which shadow builds: set `image` beside "
+                "shadowVariant to its URI by digest, the `image` of the version that `understudy history` shows"
             )
         return container_of(candidate, artifacts, folder.name.replace("_", "-"), self._args.service.image)

@@ -20,6 +20,7 @@ from components.capture_store import CAPTURE_PREFIX
 from components.model_registry import image_repositories
 from components.naming import Scope, logical
 from providers.endpoint_rollout import EndpointRollout, EndpointRolloutArgs
+from providers.verified_package import VerifiedPackage, VerifiedPackageArgs
 from settings import SHADOW_VARIANT_NAME, Rollout, ServiceSettings
 
 CSV_CONTENT_TYPES = ("text/csv",)
@@ -44,7 +45,10 @@ class Container:
 
 @dataclass(frozen=True)
 class ModelEndpointArgs:
-    """`artifacts`: where the model's artifacts are; `artifact_key_arn`: their key, None if only its alias is known."""
+    """`artifacts`: where the model's artifacts are; `artifact_key_arn`: their key, None if only its alias is known.
+
+    `public_key`: PEM; None where versions are not signed.
+    """
 
     scope: Scope
     service: ServiceSettings
@@ -53,6 +57,7 @@ class ModelEndpointArgs:
     artifact_key_arn: pulumi.Input[str] | None = None
     capture_bucket: pulumi.Input[str] | None = None
     shadow_container: Container | None = None
+    public_key: str | None = None
 
 
 # -- pure parts -------------------------------------------------------------------------------------------------------
@@ -194,13 +199,22 @@ class ModelEndpoint(pulumi.ComponentResource):
         )
         self._role_policy = aws.iam.RolePolicy(name, role=self._role.name, policy=document, opts=self._child())
 
+    def _verify(self, name: str, container: Container) -> list[pulumi.Resource]:
+        """What a model of a registered version waits for: that its bytes are the registered ones."""
+        args = self._args
+        if container.model_package_name is None:
+            return []
+        verified = VerifiedPackageArgs(container.model_package_name, args.public_key, args.scope.region)
+        return [VerifiedPackage(name, verified, self._child())]
+
     def _create_model(self, name: str, container: Container) -> aws.sagemaker.Model:
+        verified = self._verify(name, container)
         return aws.sagemaker.Model(
             logical("model", name),
             execution_role_arn=self._role.arn,
             primary_container=container.primary_container(),
             # CreateModel checks at once that the role can read the model data.
-            opts=self._child(retain_on_delete=True, depends_on=[self._role_policy]),
+            opts=self._child(retain_on_delete=True, depends_on=[self._role_policy, *verified]),
         )
 
     def _create_endpoint_configuration(self) -> None:

@@ -81,6 +81,8 @@ class ModelRegistry(pulumi.ComponentResource):
     training_role_arn: pulumi.Output[str]
     groups: dict[str, pulumi.Output[str]]
     """Group name by service; an Output, so that what registers there waits for the group."""
+    repositories: dict[str, pulumi.Output[str]]
+    """URL of the repository of a service's own images, by service."""
 
     def __init__(self, name: str, args: ModelRegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("understudy:model_registry:ModelRegistry", name, None, opts)
@@ -88,6 +90,7 @@ class ModelRegistry(pulumi.ComponentResource):
         self._create_key()
         self._create_buckets()
         self._create_training_role()
+        self.repositories = {}
         self.groups = {service: self._create_registry(service, use_case) for service, use_case in args.services.items()}
         self.register_outputs({"artifact_bucket": self.artifact_bucket, "training_bucket": self.training_bucket})
 
@@ -141,4 +144,5 @@ class ModelRegistry(pulumi.ComponentResource):
             policy=image_lifecycle(),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        self.repositories[service] = repository.repository_url
         return group.model_package_group_name

@@ -40,7 +40,7 @@ CREATE_ACTIONS = (
 
 @dataclass(frozen=True)
 class RollbackMonitorArgs:
-    """`delivery`: None builds the topic alone, which pages people."""
+    """`delivery`: None builds the topic alone, which pages people; `artifacts`: where the registry is."""
 
     scope: Scope
     stack: str
@@ -50,6 +50,7 @@ class RollbackMonitorArgs:
     deployment_parameter: str
     layer_arn: pulumi.Input[str] | None
     root: Path
+    artifacts: Scope
 
 
 def topic_policy(scope: Scope, topic_arn: str, service: str) -> str:
@@ -121,7 +122,7 @@ def function_statements(scope: Scope, parameter: str, project_arn: str) -> list[
 
 
 def build_statements(
-    scope: Scope, service: str, parameter: str, delivery: Delivery, log_group_arn: str
+    scope: Scope, service: str, parameter: str, delivery: Delivery, log_group_arn: str, artifacts: Scope
 ) -> list[policies.Statement]:
     """What reverting one service takes: its endpoint, its alarms, its parameter, the stack's state, and a quarantine.
 
@@ -168,8 +169,18 @@ def build_statements(
     ]
     return [
         *statements,
+        *verification_statements(artifacts, service),
         *image_statements(scope, delivery.build_image),
         *backend_statements(scope, delivery.backend_url),
+    ]
+
+
+def verification_statements(artifacts: Scope, service: str) -> list[policies.Statement]:
+    """What VerifiedPackage reads of the version to return to: artifact, signature, a custom image's tag."""
+    return [
+        policies.get_objects(artifacts, artifacts.artifact_bucket, f"{service}/"),
+        policies.use_key_by_alias(artifacts, artifacts.artifact_key_alias),
+        policies.allow(["ecr:BatchGetImage"], [artifacts.arn("ecr", f"repository/{artifacts.repository(service)}")]),
     ]
 
 
@@ -231,7 +242,9 @@ class RollbackMonitor(pulumi.ComponentResource):
             role=role.name,
             policy=log_group.arn.apply(
                 lambda arn: policies.document(
-                    build_statements(args.scope, self._service, args.deployment_parameter, delivery, arn)
+                    build_statements(
+                        args.scope, self._service, args.deployment_parameter, delivery, arn, args.artifacts
+                    )
                 )
             ),
             opts=self._child(),

@@ -6,7 +6,10 @@ ModelPackageError           everything below; its text says what, where and what
 ├── ArtifactMissing         nothing readable at a model file's URI
 ├── DigestMismatch          what is at the URI is not what the lock file says
 ├── PackagingFailed         a use case cannot be packaged (missing file, file too big)
-└── ArchiveRefused          an archive that is unsafe to read
+├── ArchiveRefused          an archive that is unsafe to read
+├── ImageRefused            an image that SageMaker would not run, or that is not the registered one
+├── SigningKeyMissing       versions are to be signed, and the key is not there or is not the right one
+└── SignatureRefused        a version's signature is missing, by another key, or over something else
 """
 # ruff: noqa: N818  (the names say what happened; they are a seam)
 
@@ -47,3 +50,15 @@ class PackagingFailed(ModelPackageError):
 
 class ArchiveRefused(ModelPackageError):
     """An archive is unsafe to read."""
+
+
+class ImageRefused(ModelPackageError):
+    """An image is not in ECR, in another region, or not the registered one."""
+
+
+class SigningKeyMissing(ModelPackageError):
+    """There is no usable key to sign with."""
+
+
+class SignatureRefused(ModelPackageError):
+    """A signature does not say that this version is what the key's owner registered."""

@@ -53,6 +53,9 @@ class Framework(Document):
 class Training(Document):
     """How a training job is run (SageMaker script mode)."""
 
+    framework: Framework | None = Field(
+        default=None, description="AWS's image that trains it, where a Dockerfile serves it; default: framework."
+    )
     entry_point: FileInUseCase = Field(
         default="train.py", description="Script that a training job runs; in the folder. It is not packaged."
     )

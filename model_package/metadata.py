@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 ARTIFACT_DIGEST = "understudy.artifact_digest"
 OBJECT_SHA256 = "understudy.object_sha256"
+IMAGE_DIGEST = "understudy.image_digest"
+"""`sha256:…` of the image it was registered with."""
+IMAGE_CONTEXT = "understudy.image_context"
+"""Digest of a custom image's build context, which is its tag; absent for AWS's images."""
 GIT_COMMIT = "understudy.git_commit"
 TRAINING_JOB = "understudy.training_job"
 AUTHOR = "understudy.author"

@@ -46,6 +46,8 @@ class Deployment:
                 refresh=unsettled,
                 color=self.output.color,
                 on_output=self.output.engine,
+                # Where the embedded engine's host of dynamic providers tells how far a rollout or a build is.
+                on_error=self.output.engine,
                 message=message,
                 show_secrets=False,
                 suppress_outputs=True,

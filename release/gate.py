@@ -135,6 +135,16 @@ def check_promotion(package: Package, service: str, object_sha256: str) -> None:
         )
 
 
+def check_image(package: Package, found: str | None) -> None:
+    """Raises `RefusedError` unless `found` is None: what is there instead of the registered image."""
+    if found is not None:
+        raise RefusedError(
+            "The image is no longer the one that was approved.",
+            where=f"{package.image}: {found}, approved {package.image_digest}",
+            do="Find out who pushed to that repository; register the model anew.",
+        )
+
+
 def _reasons(evidence: StoredEvidence) -> str:
     reasons = evidence.document.get("reasons") or []
     return "; ".join(str(reason) for reason in reasons) or evidence.verdict

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
+
+from model_package import image_reference
 from model_package import metadata as metadata_keys
 from release import arns, registry
 from release.console import Output
 from release.deployment import Deployment, edited
 from release.errors import MissingError, UsageError
-from release.gate import check_promotion
+from release.gate import check_image, check_promotion
 from release.git import Repository
 from release.records import ObjectStore
 from release.registry import Package
@@ -67,12 +70,21 @@ def promote(project: Project, wish: Wish, output: Output) -> dict[str, Any]:
 
 
 def check_deployable(package: Package, service: str) -> None:
-    """The gate before any ARN goes into a stack's config: group, quarantine, approval, and the artifact's bytes."""
+    """The gate before any ARN goes into a stack's config: group, quarantine, approval, artifact and image."""
     region = arns.parse(package.arn).region
     if package.group == service and package.is_approved:
         check_promotion(package, service, ObjectStore(region).sha256(package.model_data_url))
+        check_image(package, _moved_image(package, region))
     else:  # the bytes do not matter any more
         check_promotion(package, service, "")
+
+
+def _moved_image(package: Package, region: str) -> str | None:
+    """What is there instead of the registered image; None while it is, and for a version registered without one."""
+    if not package.image_digest:
+        return None
+    client = boto3.client("ecr", region_name=region)
+    return image_reference.moved(client, package.image, package.image_context, package.image_digest)
 
 
 def _check_clean(repository: Repository, file: StackFile, stack: str) -> None:

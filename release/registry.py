@@ -18,6 +18,8 @@ from model_package.metadata import (
     APPROVED_BY,
     ARTIFACT_DIGEST,
     EVIDENCE_DIGEST,
+    IMAGE_CONTEXT,
+    IMAGE_DIGEST,
     OBJECT_SHA256,
     OVERRIDE_REASON,
     QUARANTINED_REASON,
@@ -60,6 +62,16 @@ class Package:
     def object_sha256(self) -> str:
         """SHA-256 of the model.tar.gz that was registered; empty likewise."""
         return self.metadata.get(OBJECT_SHA256, "")
+
+    @property
+    def image_digest(self) -> str:
+        """`sha256:…` of the image that was registered; empty for a version registered without one."""
+        return self.metadata.get(IMAGE_DIGEST, "")
+
+    @property
+    def image_context(self) -> str:
+        """Tag of a custom image: the digest of its build context; empty for AWS's images."""
+        return self.metadata.get(IMAGE_CONTEXT, "")
 
     @property
     def is_approved(self) -> bool:

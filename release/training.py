@@ -172,23 +172,25 @@ def source_archive(folder: Path) -> bytes:
 
 def training_image(manifest: Manifest, environment: Environment, use_case: str, region: str) -> str:
     """AWS's framework image in this region, or the service's own `image` for a Dockerfile. Raises `MissingError`."""
-    if manifest.framework is None:
+    framework = manifest.training.framework or manifest.framework
+    if framework is None:
         image = environment.file.service(service_name(use_case)).settings.get("image")
         if image:
             return str(image)
         raise MissingError(
-            f"{use_case} has a Dockerfile, and no image of it is configured.",
-            where=f"{environment.file.path.name}/image",
-            do="Build and push it, and set the service's `image` to its URI with digest.",
+            f"{use_case} has a Dockerfile, which serves it, and nothing says what trains it.",
+            where=f"{use_case}/package.yaml: training.framework",
+            do="Name the AWS framework image that trains it, `training: {framework: {name: …, version: …}}`, or set "
+            f"the service's `image` in {environment.file.path.name} to one that does both.",
         )
     from sagemaker.core import image_uris
 
     try:
         return str(
             image_uris.retrieve(
-                manifest.framework.name,
+                framework.name,
                 region,
-                version=manifest.framework.version,
+                version=framework.version,
                 instance_type=manifest.training.instance_type,
                 image_scope="training",
             )

@@ -19,6 +19,7 @@ from settings.models import (
     Rollout,
     ServiceSettings,
     Settings,
+    Signing,
 )
 from settings.problems import SettingsError
 from settings.rules import ENDPOINT_NAME_LIMIT
@@ -35,6 +36,7 @@ __all__ = [
     "ServiceSettings",
     "Settings",
     "SettingsError",
+    "Signing",
     "from_pulumi",
     "load",
 ]

@@ -13,6 +13,9 @@ from settings.models import PROJECT, ServiceSettings, Settings, alias, registers
 from settings.problems import Problem, SettingsError, problem_of, shown
 from settings.rules import service_problems
 
+TOP = ("environment", "delivery", "signing")
+"""Keys of a stack, in both of its forms."""
+
 
 def load(raw: Mapping[str, Any], stack: str) -> Settings:
     """Settings from a stack's `config` as it stands in YAML or as Pulumi hands it over (objects as JSON text).
@@ -22,7 +25,7 @@ def load(raw: Mapping[str, Any], stack: str) -> Settings:
     """
     values = _own_keys(raw, stack)
     environment = values.get("environment")
-    top: dict[str, Any] = {key: values[key] for key in ("environment", "delivery") if key in values}
+    top: dict[str, Any] = {key: values[key] for key in TOP if key in values}
     services, prefixes = _services_form(values, stack)
     registers = isinstance(environment, str) and registers_candidates(environment)
     defaults = values.get("replay") if "services" in values else None
@@ -48,7 +51,7 @@ def _own_keys(raw: Mapping[str, Any], stack: str) -> dict[str, Any]:
         if namespace in ("", PROJECT):
             values[name] = _decoded(value)
     service_keys = {alias(name, field) for name, field in ServiceSettings.model_fields.items()}
-    known = {"environment", "services", "delivery", "replay", *service_keys}
+    known = {*TOP, "services", "replay", *service_keys}
     if unknown := sorted(values.keys() - known):
         allowed = ", ".join(sorted(known))
         raise SettingsError(
@@ -69,7 +72,7 @@ def _decoded(value: Any) -> Any:
 
 def _services_form(values: Mapping[str, Any], stack: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Raw services by name and the key each stands under, from the map or from the single-service form."""
-    single = {key: value for key, value in values.items() if key not in ("environment", "services", "delivery")}
+    single = {key: value for key, value in values.items() if key not in (*TOP, "services")}
     if "services" in values:
         services = values["services"]
         others = sorted(single.keys() - {"replay"})

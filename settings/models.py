@@ -244,6 +244,15 @@ class Delivery(Document):
     )
 
 
+class Signing(Document):
+    """Versions are signed where they are registered, and only signed ones run elsewhere."""
+
+    public_key: str = Field(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*([./][A-Za-z0-9_-]+)*$",
+        description="path, from the project's root, of the public key in PEM form that signatures are verified with",
+    )
+
+
 class Settings(Document):
     """One stack: an environment and its services by name."""
 
@@ -256,6 +265,7 @@ class Settings(Document):
     delivery: Delivery | None = Field(
         None, description="an object {repositoryUrl, branch, backendUrl, passphraseParameter, buildImage}"
     )
+    signing: Signing | None = Field(None, description="an object {publicKey} (default: versions are not signed)")
 
     @property
     def registers_candidates(self) -> bool:

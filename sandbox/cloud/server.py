@@ -31,6 +31,7 @@ SERVICES = (
     "sandbox.cloud.bucket_policies",
     "sandbox.cloud.buckets",
     "sandbox.cloud.queues",
+    "sandbox.cloud.registries",
 )
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 30.0

@@ -418,3 +418,17 @@ def test_from_pulumi_sees_misspelt_keys_too(monkeypatch: pytest.MonkeyPatch) -> 
             settings.from_pulumi()
     finally:
         pulumi.runtime.set_all_config({})
+
+
+def test_signing_is_the_stack_s_in_both_forms() -> None:
+    for config in (prod(), {"understudy:environment": "prod", "understudy:modelPackageArn": ARN}):
+        assert load(config, "prod").signing is None
+        loaded = load({**config, "understudy:signing": {"publicKey": "keys/signing.pub"}}, "prod")
+        assert loaded.signing == settings.Signing(public_key="keys/signing.pub")
+        assert loaded.services.keys() == load(config, "prod").services.keys()
+
+
+@pytest.mark.parametrize("path", ["/etc/signing.pub", "../signing.pub", "keys/../../signing.pub", "", "a b"])
+def test_a_public_key_is_a_file_of_the_repository(path: str) -> None:
+    with pytest.raises(SettingsError, match=r"understudy:signing\.publicKey is .*; allowed: path, from the project's"):
+        load({**prod(), "understudy:signing": {"publicKey": path}}, "prod")

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from moto.ssm.models import ssm_backends
 
 from sandbox.cloud import identity
-from sandbox.cloud.compute import buildspec
+from sandbox.cloud.compute import buildspec, image_tools
 from sandbox.cloud.compute.buildspec import Buildspec, BuildspecError
 from sandbox.cloud.compute.shell import Shell
 from sandbox.cloud.ports import Cloud, Scope
@@ -61,7 +61,7 @@ class Build:
 
     @property
     def log_group(self) -> str:
-        return f"/aws/codebuild/{self.project}"
+        return str(self.description["logs"]["groupName"])
 
     @property
     def log_stream(self) -> str:
@@ -117,6 +117,8 @@ class Build:
     def _provision(self, root: Path) -> None:
         for name in ("src", "home", "tmp"):
             (root / name).mkdir(parents=True)
+        privileged = bool(self.description["environment"].get("privilegedMode"))
+        image_tools.install(root / "bin", privileged=privileged)
 
     def _specification(self) -> tuple[Buildspec, dict[str, str]]:
         try:
@@ -145,7 +147,9 @@ class Build:
     def _environment(self, variables: Mapping[str, str], source: Path) -> dict[str, str]:
         region, root = self.scope.region, source.parent
         return {
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", PATH)]),
+            "PATH": os.pathsep.join(
+                [str(root / "bin"), str(Path(sys.executable).parent), os.environ.get("PATH", PATH)]
+            ),
             "LANG": "C.UTF-8",
             "HOME": str(root / "home"),
             "TMPDIR": str(root / "tmp"),

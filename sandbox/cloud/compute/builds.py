@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from sandbox.cloud import identity
 from sandbox.cloud.actions import AwsError, Call, Handler
@@ -154,11 +155,7 @@ class BuildService:
             "cache": project["cache"],
             "environment": {**project["environment"], "environmentVariables": effective},
             "serviceRole": project["serviceRole"],
-            "logs": {
-                "groupName": f"/aws/codebuild/{project['name']}",
-                "streamName": stream,
-                "cloudWatchLogs": {"status": "ENABLED"},
-            },
+            "logs": _logs(scope, project, stream),
             "timeoutInMinutes": minutes,
             "queuedTimeoutInMinutes": project["queuedTimeoutInMinutes"],
             "initiator": initiator.removeprefix("arn:aws:sts::").split(":", 1)[-1],
@@ -232,6 +229,19 @@ class BuildService:
             for build in self._builds.values()
             if build.scope == scope and build.project == project and build.ended is None
         ]
+
+
+def _logs(scope: Scope, project: Mapping[str, Any], stream: str) -> dict[str, Any]:
+    """Where a build's log is: in the group that the project names, else in its own."""
+    configured = project.get("logsConfig", {}).get("cloudWatchLogs", {})
+    group = configured.get("groupName") or f"/aws/codebuild/{project['name']}"
+    console = f"https://console.aws.amazon.com/cloudwatch/home?region={scope.region}"
+    return {
+        "groupName": group,
+        "streamName": stream,
+        "deepLink": f"{console}#logsV2:log-groups/log-group/{quote(group, safe='')}/log-events/{stream}",
+        "cloudWatchLogs": {"status": "ENABLED", **configured},
+    }
 
 
 def _check(project: Mapping[str, Any]) -> None:

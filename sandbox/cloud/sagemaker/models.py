@@ -141,12 +141,16 @@ def check_image(image: str, scope: Scope) -> None:
         return  # AWS's own registries, and other accounts', cannot be looked into.
     repository = ecr_backends[scope.account][match["region"]].repositories.get(match["repository"])
     tag = match["tag"] or "latest"
-    known = repository is not None and any(
-        found.image_digest == match["digest"] if match["digest"] else tag in found.image_tags
-        for found in repository.images
-    )
+    known = [
+        found
+        for found in (repository.images if repository else [])
+        if (found.get_image_digest() == match["digest"] if match["digest"] else tag in found.image_tags)
+    ]
     if not known:
         raise refuse(wording.MISSING_IMAGE.format(image=image))
+    media_type = str(known[0].image_manifest_media_type)
+    if media_type.startswith("application/vnd.oci."):
+        raise refuse(f"Unsupported manifest media type {media_type} for image {image}.")
 
 
 def check_model_data(url: str, role_arn: str | None, scope: Scope) -> None:

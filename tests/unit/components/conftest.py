@@ -140,6 +140,9 @@ def _computed(type_: str, physical: str) -> dict[str, Any]:
         outputs["arn"] = f"arn:aws:s3:::{physical}"
     if type_.endswith("understudy:ModelPackage"):
         outputs["model_package_arn"] = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/{physical}/1"
+    if type_.endswith("understudy:ContainerImage"):
+        digest = f"sha256:{'a' * 64}"
+        outputs |= {"image_digest": digest, "image_uri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/image@{digest}"}
     return outputs
 
 

@@ -22,6 +22,7 @@ from settings import Delivery, Replay, Rollout, ServiceSettings, load
 SCOPE = Scope("understudy", "prod", "111111111111", "us-west-2")
 ARTIFACTS = SCOPE.elsewhere("222222222222", "us-west-2")
 ARN = "arn:aws:sagemaker:us-west-2:222222222222:model-package/tumor-triage/7"
+IMAGE = f"sha256:{'a' * 64}"
 FLEET = {"EndpointName": "e", "VariantName": "v"}
 
 
@@ -325,7 +326,7 @@ def test_build_outlasts_the_longest_rollout(maximum: int, minutes: int) -> None:
 
 
 def test_build_role_passes_one_role_and_reads_one_secret() -> None:
-    statements = rollback_monitor.build_statements(SCOPE, "tumor-triage", "/p", DELIVERY, "arn:log")
+    statements = rollback_monitor.build_statements(SCOPE, "tumor-triage", "/p", DELIVERY, "arn:log", ARTIFACTS)
     passed = next(s for s in statements if s["Action"] == ["iam:PassRole"])
     assert passed["Resource"] == ["arn:aws:iam::111111111111:role/tumor-triage-execution-*"]
     assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
@@ -392,7 +393,12 @@ def test_production_runs_the_arn_and_shadow_the_parts(prod: Any, shadow: Any) ->
     package = shadow.one("pulumi-python:dynamic/understudy:ModelPackage").inputs
     assert container["modelDataUrl"] == package["model_data_url"]
     assert package["artifact_digest"] in package["model_data_url"]
-    assert package["customer_metadata_properties"]["understudy.artifact_digest"] == package["artifact_digest"]
+    metadata = package["customer_metadata_properties"]
+    assert metadata["understudy.artifact_digest"] == package["artifact_digest"]
+    image = shadow.one("pulumi-python:dynamic/understudy:ContainerImage").inputs
+    assert image["image"] == "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:3.0-5"
+    assert package["image"] == container["image"] == f"111111111111.dkr.ecr.us-west-2.amazonaws.com/image@{IMAGE}"
+    assert metadata["understudy.image_digest"] == IMAGE
 
 
 def test_shadow_s_endpoint_is_not_captured(shadow: Any) -> None:

@@ -228,6 +228,7 @@ def test_a_promotion_changes_what_belongs_to_it(run_program: Any, configs: Any) 
     assert sorted(changed) == [
         "aws:sagemaker/model:Model::tumor-triage",
         "aws:ssm/parameter:Parameter::tumor-triage",
+        "pulumi-python:dynamic/understudy:VerifiedPackage::tumor-triage",
     ]
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from model_package.metadata import ARTIFACT_DIGEST, AUTHOR, OBJECT_SHA256, QUARANTINED_REASON
+from model_package.metadata import ARTIFACT_DIGEST, AUTHOR, IMAGE_DIGEST, OBJECT_SHA256, QUARANTINED_REASON
 from release import gate
 from release.errors import ExitCode, InconclusiveError, RefusedError
 from release.evidence_document import digest_of
@@ -109,6 +109,15 @@ def test_an_override_stands_in_for_evidence_only() -> None:
     quarantined = replace(PACKAGE, metadata={**PACKAGE.metadata, QUARANTINED_REASON: "alarm accuracy"})
     with pytest.raises(RefusedError, match="is quarantined: alarm accuracy"):
         approve(quarantined, evidence(), override="again")
+
+
+def test_promotion_refuses_a_moved_image_with_both_digests() -> None:
+    package = replace(APPROVED, metadata={**APPROVED.metadata, IMAGE_DIGEST: "sha256:one"})
+    gate.check_image(package, None)
+    with pytest.raises(RefusedError, match="The image is no longer the one that was approved") as refusal:
+        gate.check_image(package, "sha256:other")
+    assert refusal.value.where == "image: sha256:other, approved sha256:one"
+    assert refusal.value.exit_code == ExitCode.REFUSED
 
 
 def test_promotion_takes_an_approved_version_with_its_bytes() -> None:

@@ -7,13 +7,20 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from model_package import image_reference
 from model_package.errors import ArchiveRefused
-from release.errors import ExitCode, FailedError, UsageError
+from model_package.manifest import load_manifest
+from release.errors import ExitCode, FailedError, MissingError, UsageError
 from release.trained import take_out
-from release.training import METRICS, parse_overrides, script_mode, source_archive
+from release.training import METRICS, parse_overrides, script_mode, source_archive, training_image
+from release.workspace import Environment
+from tests.unit.release.conftest import World
+
+ROOT = Path(__file__).parents[3]
 
 
 def archive(path: Path, files: dict[str, bytes], link: str | None = None) -> Path:
@@ -94,3 +101,33 @@ def test_a_hostile_archive_is_refused(tmp_path: Path) -> None:
 def test_metric_definitions_keep_to_the_apis_limit() -> None:
     assert len(METRICS) <= 40
     assert METRICS["holdout:accuracy"] == "holdout:accuracy=([-+0-9.eE]+)"
+
+
+REGISTRIES = {
+    "us-west-2": "246618743249.dkr.ecr.us-west-2.amazonaws.com",
+    "us-east-1": "683313688378.dkr.ecr.us-east-1.amazonaws.com",
+    "eu-west-1": "141502667606.dkr.ecr.eu-west-1.amazonaws.com",
+    "ap-southeast-2": "783357654285.dkr.ecr.ap-southeast-2.amazonaws.com",
+    "cn-north-1": "450853457545.dkr.ecr.cn-north-1.amazonaws.com.cn",
+}
+"""AWS's own registry of XGBoost images, by region (SageMaker's documentation, Docker Registry Paths)."""
+
+
+@pytest.mark.parametrize("region", REGISTRIES)
+@pytest.mark.parametrize("own", [False, True], ids=["framework", "Dockerfile"])
+def test_the_image_is_aws_s_own_in_the_region_that_trains(region: str, own: bool) -> None:
+    manifest = load_manifest(ROOT / "use_cases" / "tumor_triage")
+    if own:
+        training = manifest.training.model_copy(update={"framework": manifest.framework})
+        manifest = manifest.model_copy(update={"framework": None, "dockerfile": "Dockerfile", "training": training})
+    image = training_image(manifest, cast(Environment, None), "tumor_triage", region)
+    assert image == f"{REGISTRIES[region]}/sagemaker-xgboost:3.0-5"
+    image_reference.check_region(image, region)
+
+
+def test_a_dockerfile_alone_does_not_say_what_trains_it(world: World) -> None:
+    manifest = load_manifest(ROOT / "use_cases" / "tumor_triage")
+    manifest = manifest.model_copy(update={"framework": None, "dockerfile": "Dockerfile"})
+    with pytest.raises(MissingError, match="has a Dockerfile, which serves it, and nothing says what") as refusal:
+        training_image(manifest, world.project.environment("prod"), "tumor_triage", "us-west-2")
+    assert refusal.value.where == "tumor_triage/package.yaml: training.framework"

@@ -1,0 +1,232 @@
+"""`VerifiedPackage`: a registered version whose bytes are the registered ones, as a Pulumi resource.
+
+AWS deploys a model package by ARN without asking whether the artifact it points to was overwritten since, or its
+image's tag moved. The Model depends on this resource, so no model is made of bytes that nobody approved, whoever runs
+`up`. Before that it makes sure that
+
+- the artifact object's SHA-256 is the registered one,
+- the image is the registered digest, and a custom image's tag still names it,
+- the signature is of this version and by the configured key, where the stack names one (`understudy:signing`).
+
+Only another ARN or key (or other access) is a change: an `up` that changes nothing reads nothing. A version of S3's
+object that was found right is remembered by its version id, which S3 gives to one content only: going back to a
+version that this stack ran before asks S3 for the id and downloads nothing.
+
+API: sagemaker:DescribeModelPackage, s3:GetObject, ecr:BatchGetImage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, fields
+from typing import Any
+
+from botocore.exceptions import ClientError
+from pulumi import Input, Output, ResourceOptions
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    Resource,
+    ResourceProvider,
+    UpdateResult,
+)
+
+from model_package import image_reference, signing
+from model_package.errors import ImageRefused, SignatureRefused
+from model_package.metadata import ARTIFACT_DIGEST, IMAGE_CONTEXT, IMAGE_DIGEST, OBJECT_SHA256
+from model_package.signing import Statement
+from providers import aws
+from providers.aws import ProviderError
+
+INPUTS = ("model_package_arn", "public_key", "region", "assume_role_arn")
+CHUNK_BYTES = 1 << 20
+MOST_REMEMBERED = 50
+GONE = ("404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion")
+
+
+@dataclass(frozen=True)
+class VerifiedPackageArgs:
+    """The inputs; a change of any verifies again."""
+
+    model_package_arn: Input[str]
+    public_key: Input[str] | None = None
+    """PEM; None where versions are not signed."""
+    region: Input[str] | None = None
+    """Region of the registry and the artifact; boto3's default, if not given."""
+    assume_role_arn: Input[str] | None = None
+    """Role to act as, such as a reader in the registry's account; boto3's default identity, if not given."""
+
+
+class VerifiedPackage(Resource, module="understudy", name="VerifiedPackage"):
+    """A version that was verified. Its id is its model package group's name."""
+
+    model_package_arn: Output[str]
+    artifact_digest: Output[str]
+    object_sha256: Output[str]
+    image_digest: Output[str]
+    signed: Output[bool]
+    """Whether a signature was verified."""
+    verified_objects: Output[dict[str, str]]
+    """SHA-256 by `s3://…?versionId=…` of what was found right, newest last."""
+
+    def __init__(self, name: str, args: VerifiedPackageArgs, opts: ResourceOptions | None = None) -> None:
+        props: dict[str, Any] = {field.name: getattr(args, field.name) for field in fields(args)}
+        outputs = ("artifact_digest", "object_sha256", "image_digest", "signed", "verified_objects")
+        super().__init__(VerifiedPackageProvider(), name, {**props, **dict.fromkeys(outputs)}, opts)
+
+
+class VerifiedPackageProvider(ResourceProvider):
+    """Verifies at create and update; stateless, importable, released under this name."""
+
+    serialize_as_secret_always = False
+
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        inputs = {name: value for name, value in news.items() if value is not None}
+        missing = not inputs.get("model_package_arn")
+        failures = [CheckFailure("model_package_arn", "model_package_arn is required")] if missing else []
+        return CheckResult(inputs, failures)
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        """Old outputs against new inputs: all in place, as nothing exists of it but the finding."""
+        return DiffResult(changes=any(olds.get(name) != news.get(name) for name in INPUTS))
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """Raises ProviderError, with both digests, for a version that is not what was registered."""
+        return CreateResult(_group(str(props["model_package_arn"])), _verified(props, {}))
+
+    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        """As create; what was found right before is not downloaded again."""
+        return UpdateResult(_verified(news, olds.get("verified_objects") or {}))
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        """As it was found: a refresh downloads nothing."""
+        return ReadResult(id_, {name: value for name, value in props.items() if not name.startswith("__")})
+
+    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        """Nothing: a finding is no thing."""
+
+
+def _verified(props: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
+    arn = str(props["model_package_arn"])
+    package = aws.client("sagemaker", props).describe_model_package(ModelPackageName=arn)
+    container = package["InferenceSpecification"]["Containers"][0]
+    metadata = package.get("CustomerMetadataProperties", {})
+    registered = metadata.get(OBJECT_SHA256)
+    if not registered:
+        raise ProviderError(
+            f"{arn} does not say which bytes were registered (customer metadata {OBJECT_SHA256}): nothing can be "
+            "compared with what is there now; register the model through Understudy"
+        )
+    found = _check_artifact(props, arn, container["ModelDataUrl"], registered, known)
+    _check_image(props, arn, container["Image"], metadata)
+    if props.get("public_key"):
+        _check_signature(props, arn, container, metadata)
+    return {
+        **{name: value for name, value in props.items() if not name.startswith("__")},
+        "artifact_digest": metadata.get(ARTIFACT_DIGEST),
+        "object_sha256": registered,
+        "image_digest": metadata.get(IMAGE_DIGEST),
+        "signed": bool(props.get("public_key")),
+        "verified_objects": dict(list({**known, **found}.items())[-MOST_REMEMBERED:]),
+    }
+
+
+def _check_artifact(
+    props: Mapping[str, Any], arn: str, uri: str, registered: str, known: Mapping[str, str]
+) -> dict[str, str]:
+    """The object's version with its SHA-256, to be remembered; nothing where S3 keeps no versions."""
+    s3, (bucket, key) = aws.client("s3", props), _location(uri)
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=key)
+        version = answer.get("VersionId")
+        name = f"{uri}?versionId={version}"
+        with closing(answer["Body"]) as body:
+            found = known.get(name) or _sha256(body, answer["ContentLength"], uri)
+    except ClientError as error:
+        raise ProviderError(f"{arn}: {_unreadable(uri, error)}") from error
+    if found != registered:
+        raise ProviderError(
+            f"{arn}: the artifact is no longer the one that was registered: {uri} has SHA-256 {found}, registered is "
+            f"{registered}. Find out who wrote that object; register the model anew."
+        )
+    # Without versioning S3 says "null" (or nothing), whatever is in the object.
+    return {} if version in (None, "null") else {name: found}
+
+
+def _sha256(body: Any, size_bytes: int, uri: str) -> str:
+    """Streamed: memory does not grow with the artifact."""
+    aws.say(f"verifying {uri} ({size_bytes / 1e6:.1f} MB)")
+    digest = hashlib.sha256()
+    for chunk in body.iter_chunks(CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _check_image(props: Mapping[str, Any], arn: str, image: str, metadata: Mapping[str, str]) -> None:
+    registered = metadata.get(IMAGE_DIGEST)
+    if not registered:
+        return  # registered before images were, or elsewhere: nothing to compare with
+    try:
+        found = image_reference.moved(aws.client("ecr", props), image, metadata.get(IMAGE_CONTEXT, ""), registered)
+    except ImageRefused as error:
+        raise ProviderError(f"{arn}: {error}") from error
+    except ClientError as error:
+        raise ProviderError(
+            f"{arn}: image {image} cannot be looked up: {error.response['Error']['Message']}; the identity in use "
+            "needs ecr:BatchGetImage there"
+        ) from error
+    if found is not None:
+        raise ProviderError(
+            f"{arn}: the image is no longer the one that was registered: {image} is {found}, registered is "
+            f"{registered}. Find out who pushed it; register the model anew."
+        )
+
+
+def _check_signature(
+    props: Mapping[str, Any], arn: str, container: Mapping[str, Any], metadata: Mapping[str, str]
+) -> None:
+    statement = Statement(
+        service=_group(arn),
+        artifact_digest=metadata.get(ARTIFACT_DIGEST, ""),
+        object_sha256=metadata.get(OBJECT_SHA256, ""),
+        image_digest=metadata.get(IMAGE_DIGEST, ""),
+    )
+    bucket, _ = _location(container["ModelDataUrl"])
+    uri = f"s3://{bucket}/{statement.key()}"
+    try:
+        signature = aws.client("s3", props).get_object(Bucket=bucket, Key=statement.key())["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in GONE:
+            reason = f"there is no signature at {uri}, and this stack runs signed versions only (understudy:signing)"
+        else:
+            reason = _unreadable(uri, error)
+        raise ProviderError(f"{arn}: {reason}") from error
+    try:
+        signing.verify(statement, signature, str(props["public_key"]))
+    except SignatureRefused as error:
+        raise ProviderError(
+            f"{arn}: the signature is refused: {error}. Find out who registered the version; register the model anew."
+        ) from error
+
+
+def _unreadable(uri: str, error: ClientError) -> str:
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    if code in GONE:
+        return f"there is nothing at {uri} ({code}): restore that object's version, or register the model anew"
+    needs = "the identity in use needs s3:GetObject there, and kms:Decrypt of its key"
+    return f"{uri} cannot be read: {code}: {message}; {needs}"
+
+
+def _location(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def _group(arn: str) -> str:
+    """The model package group's name, which is the service: `….:model-package/<group>/<version>`."""
+    return arn.split("/")[1]

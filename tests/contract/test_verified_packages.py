@@ -1,0 +1,224 @@
+"""Released bytes are approved bytes: ModelSignature and VerifiedPackage on a registry, a bucket and a repository.
+
+Every way in which a version can be swapped after it was registered, and what is said about it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_package.signing import SigningKey
+from providers import aws
+from providers.aws import ProviderError
+from providers.model_signature import ModelSignatureProvider
+from providers.verified_package import VerifiedPackageProvider
+from tests.unit.test_signing import make_key
+
+ACCOUNT, REGION = "123456789012", "us-west-2"
+ARTIFACT, OTHER = b"the artifact's bytes", b"the artifact's bytez"
+DIGEST, CONTEXT = "d" * 64, "c" * 64
+DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version with an artifact and a custom image, and the key it is signed with."""
+
+    boto: Callable[..., Any]
+    group: str
+    bucket: str
+    image_digest: str
+    key: SigningKey
+    arn: str = ""
+
+    @property
+    def artifact(self) -> str:
+        return f"{self.group}/{DIGEST}/model.tar.gz"
+
+    def write(self, body: bytes) -> None:
+        self.boto("s3").put_object(Bucket=self.bucket, Key=self.artifact, Body=body)
+
+    def push(self, manifest: str) -> str:
+        """Another image under the version's tag."""
+        ecr, tag = self.boto("ecr"), [{"imageTag": CONTEXT}]
+        ecr.batch_delete_image(repositoryName=self.group, imageIds=tag)
+        made = ecr.put_image(
+            repositoryName=self.group,
+            imageTag=CONTEXT,
+            imageManifest=json.dumps({"schemaVersion": 2, "mediaType": DOCKER, "name": manifest}),
+            imageManifestMediaType=DOCKER,
+        )
+        return str(made["image"]["imageId"]["imageDigest"])
+
+    def register(self) -> Version:
+        metadata = {
+            "understudy.artifact_digest": DIGEST,
+            "understudy.object_sha256": hashlib.sha256(ARTIFACT).hexdigest(),
+            "understudy.image_digest": self.image_digest,
+            "understudy.image_context": CONTEXT,
+        }
+        image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{self.group}@{self.image_digest}"
+        container = {"Image": image, "ModelDataUrl": f"s3://{self.bucket}/{self.artifact}"}
+        made = self.boto("sagemaker").create_model_package(
+            ModelPackageGroupName=self.group,
+            ModelApprovalStatus="Approved",
+            InferenceSpecification={"Containers": [container], "SupportedContentTypes": ["text/csv"]},
+            CustomerMetadataProperties=metadata,
+        )
+        return replace(self, arn=made["ModelPackageArn"])
+
+    def sign(self) -> dict[str, Any]:
+        props = {
+            "bucket": self.bucket,
+            "service": self.group,
+            "artifact_digest": DIGEST,
+            "object_sha256": hashlib.sha256(ARTIFACT).hexdigest(),
+            "image_digest": self.image_digest,
+            "public_key": self.key.public_key(),
+        }
+        return dict(ModelSignatureProvider().create(props).outs or {})
+
+    @property
+    def signature(self) -> str:
+        return f"{self.group}/{DIGEST}/{self.image_digest.removeprefix('sha256:')}.sig"
+
+    def props(self, *, signed: bool = True) -> dict[str, Any]:
+        return (
+            {"model_package_arn": self.arn, "public_key": self.key.public_key()}
+            if signed
+            else {"model_package_arn": self.arn}
+        )
+
+    def verify(self, *, signed: bool = True) -> dict[str, Any]:
+        return dict(VerifiedPackageProvider().create(self.props(signed=signed)).outs or {})
+
+
+@pytest.fixture
+def version(
+    boto: Callable[..., Any], unique: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Version:
+    monkeypatch.setattr(aws, "client", lambda service, props: boto(service))
+    key = make_key(tmp_path, "signing.key")
+    monkeypatch.setenv("UNDERSTUDY_SIGNING_KEY", str(key.path))
+    group = unique("triage")
+    boto("s3").create_bucket(Bucket=group, CreateBucketConfiguration={"LocationConstraint": REGION})
+    boto("s3").put_bucket_versioning(Bucket=group, VersioningConfiguration={"Status": "Enabled"})
+    boto("ecr").create_repository(repositoryName=group)
+    boto("sagemaker").create_model_package_group(ModelPackageGroupName=group)
+    made = Version(boto, group, group, "", key)
+    made.write(ARTIFACT)
+    made = replace(made, image_digest=made.push("the image")).register()
+    made.sign()
+    return made
+
+
+def test_a_version_that_is_what_was_registered(version: Version, capsys: pytest.CaptureFixture[str]) -> None:
+    found = version.verify()
+    assert found["signed"] is True
+    assert (found["artifact_digest"], found["image_digest"]) == (DIGEST, version.image_digest)
+    assert found["object_sha256"] == hashlib.sha256(ARTIFACT).hexdigest()
+    assert version.verify(signed=False)["signed"] is False
+    assert "verifying s3://" in capsys.readouterr().err
+    assert VerifiedPackageProvider().create(version.props()).id == version.group
+
+
+def test_an_artifact_with_one_other_byte_is_refused_with_both_digests(version: Version) -> None:
+    version.write(OTHER)
+    with pytest.raises(ProviderError) as caught:
+        version.verify()
+    found, registered = (hashlib.sha256(body).hexdigest() for body in (OTHER, ARTIFACT))
+    assert f"has SHA-256 {found}, registered is {registered}. Find out who wrote that object" in str(caught.value)
+
+
+def test_an_artifact_that_is_gone_is_refused(version: Version) -> None:
+    version.boto("s3").delete_object(Bucket=version.bucket, Key=version.artifact)
+    with pytest.raises(ProviderError, match=r"there is nothing at s3://.*model\.tar\.gz \(NoSuchKey\): restore that"):
+        version.verify()
+
+
+def test_a_moved_and_a_deleted_tag_are_refused_with_both_digests(version: Version) -> None:
+    other = version.push("another image")
+    with pytest.raises(ProviderError, match=rf"is {other}, registered is {version.image_digest}\. Find out who pushed"):
+        version.verify()
+    version.boto("ecr").batch_delete_image(repositoryName=version.group, imageIds=[{"imageTag": CONTEXT}])
+    with pytest.raises(ProviderError, match=rf"is nothing under tag {CONTEXT}, registered is {version.image_digest}"):
+        version.verify()
+
+
+def test_an_image_swapped_in_the_registry_is_refused(version: Version) -> None:
+    """UpdateModelPackage takes an InferenceSpecification."""
+    sagemaker = version.boto("sagemaker")
+    specification = sagemaker.describe_model_package(ModelPackageName=version.arn)["InferenceSpecification"]
+    other = version.push("another image")
+    (container,) = specification["Containers"]
+    container["Image"] = container["Image"].replace(version.image_digest, other)
+    sagemaker.update_model_package(ModelPackageArn=version.arn, InferenceSpecification=specification)
+    with pytest.raises(ProviderError, match=rf"is {other}, registered is {version.image_digest}"):
+        version.verify()
+
+
+def test_metadata_rewritten_to_fit_another_artifact_is_refused_by_the_signature(version: Version) -> None:
+    """Who may write both the object and the registry still has no key."""
+    version.write(OTHER)
+    metadata = {"understudy.object_sha256": hashlib.sha256(OTHER).hexdigest()}
+    version.boto("sagemaker").update_model_package(ModelPackageArn=version.arn, CustomerMetadataProperties=metadata)
+    assert version.verify(signed=False)["object_sha256"] == metadata["understudy.object_sha256"]
+    with pytest.raises(ProviderError, match=r"the signature is refused: .*Signature mismatch"):
+        version.verify()
+
+
+def test_a_flipped_byte_of_the_signature_a_missing_one_and_another_key_are_refused(
+    version: Version, tmp_path: Path
+) -> None:
+    s3 = version.boto("s3")
+    signature = s3.get_object(Bucket=version.bucket, Key=version.signature)["Body"].read()
+    broken = bytearray(signature)
+    broken[signature.index(b'"sig":"') + 20] ^= 1
+    s3.put_object(Bucket=version.bucket, Key=version.signature, Body=bytes(broken))
+    with pytest.raises(ProviderError, match=r"the signature is refused: .*not by the configured key"):
+        version.verify()
+    s3.delete_object(Bucket=version.bucket, Key=version.signature)
+    with pytest.raises(ProviderError, match=r"there is no signature at s3://.*\.sig, and this stack runs signed"):
+        version.verify()
+    version.sign()
+    version.verify()
+    with pytest.raises(ProviderError, match=r"the signature is refused: .*The public key hash"):
+        replace(version, key=make_key(tmp_path, "another.key")).verify()
+
+
+def test_a_version_that_says_nothing_of_its_bytes_is_refused(version: Version) -> None:
+    version.boto("sagemaker").update_model_package(
+        ModelPackageArn=version.arn, CustomerMetadataPropertiesToRemove=["understudy.object_sha256"]
+    )
+    with pytest.raises(ProviderError, match=r"does not say which bytes were registered .*understudy\.object_sha256"):
+        version.verify()
+
+
+def test_going_back_downloads_nothing_unless_somebody_wrote(
+    version: Version, capsys: pytest.CaptureFixture[str]
+) -> None:
+    olds = version.verify()
+    (object_version,) = olds["verified_objects"]
+    assert object_version.startswith(f"s3://{version.bucket}/{version.artifact}?versionId=")
+    capsys.readouterr()
+    update = VerifiedPackageProvider().update
+    again = update(version.group, olds, version.props()).outs
+    assert again == olds
+    assert "verifying" not in capsys.readouterr().err
+    version.write(OTHER)
+    with pytest.raises(ProviderError, match=r"the artifact is no longer the one that was registered"):
+        update(version.group, olds, version.props())
+    assert "verifying" in capsys.readouterr().err
+
+
+def test_without_versioning_nothing_is_remembered(version: Version, boto: Callable[..., Any]) -> None:
+    boto("s3").put_bucket_versioning(Bucket=version.bucket, VersioningConfiguration={"Status": "Suspended"})
+    version.write(ARTIFACT)
+    assert version.verify()["verified_objects"] == {}
