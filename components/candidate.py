@@ -120,13 +120,15 @@ class Candidate(pulumi.ComponentResource):
                 framework_version=framework.version if framework else None,
                 model_package_description=build.manifest.description or None,
                 source_uri=build.lock.uri,
-                customer_metadata_properties=self._metadata(),
+                customer_metadata_properties=self._metadata(artifact),
                 region=args.region,
             ),
             pulumi.ResourceOptions(parent=self),
         )
 
-    def _metadata(self) -> dict[str, str]:
+    def _metadata(self, uploaded: aws.s3.BucketObjectv2) -> dict[str, pulumi.Input[str]]:
+        """Known in a preview but for the object's version, which S3 gives."""
         artifact = self._args.build.artifact
         commit = git_commit(self._args.build.use_case) or ""
-        return metadata.of_registration(self._args.build.lock, artifact.digest, artifact.object_sha256, commit)
+        known = metadata.of_registration(self._args.build.lock, artifact.digest, artifact.object_sha256, commit)
+        return {**known, metadata.OBJECT_VERSION_ID: uploaded.version_id.apply(lambda version: version or "null")}
