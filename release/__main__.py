@@ -11,13 +11,16 @@ from model_package.errors import ArtifactMissing, DigestMismatch, ModelPackageEr
 from release.commands.approve import approve, reject
 from release.commands.compare import compare
 from release.commands.deploy import deploy
+from release.commands.diff import diff
 from release.commands.history import history
 from release.commands.promote import promote
+from release.commands.prune import prune
 from release.commands.rehearse import rehearse
 from release.commands.replay import replay
 from release.commands.rollback import rollback
 from release.commands.status import status
 from release.commands.train import train
+from release.commands.versions import versions
 from release.errors import ExitCode, UnderstudyError
 
 EXIT_CODES = (
@@ -35,6 +38,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 for command in (train, deploy, status, replay, compare, approve, reject, promote, rollback, history, rehearse):
+    app.command(epilog=EXIT_CODES)(command)
+for command in (versions, diff, prune):
     app.command(epilog=EXIT_CODES)(command)
 
 

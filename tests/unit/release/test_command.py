@@ -27,6 +27,9 @@ COMMANDS = (
     "rollback",
     "history",
     "rehearse",
+    "versions",
+    "diff",
+    "prune",
 )
 
 
