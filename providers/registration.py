@@ -95,7 +95,7 @@ class Registration:
         try:
             return str(self._sagemaker.create_model_package(**request, ClientToken=token)["ModelPackageArn"])
         except ClientError as error:
-            raise _explained(error, str(request.get("ModelPackageGroupName"))) from error
+            raise _explained(error, str(request.get("ModelPackageGroupName"))) from None
 
     def _settled(self, arn: str) -> dict[str, Any] | None:
         """The description once SageMaker has made up its mind (Completed, Failed or Deleting); None if it is gone."""
@@ -122,7 +122,7 @@ def _reasons(description: Mapping[str, Any]) -> str:
     return "; ".join(reasons) or "SageMaker gives no reason"
 
 
-def _explained(error: ClientError, group: str) -> Exception:
+def _explained(error: ClientError, group: str) -> ClientError | ProviderError:
     """The error with what to do, for those that a person can act on."""
     code, message = str(error.response["Error"]["Code"]), str(error.response["Error"].get("Message", ""))
     if code.startswith("AccessDenied"):

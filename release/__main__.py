@@ -39,8 +39,8 @@ app = typer.Typer(
 )
 for command in (train, deploy, status, replay, compare, approve, reject, promote, rollback, history, rehearse):
     app.command(epilog=EXIT_CODES)(command)
-for command in (versions, diff, prune):
-    app.command(epilog=EXIT_CODES)(command)
+for registry_command in (versions, diff, prune):
+    app.command(epilog=EXIT_CODES)(registry_command)
 
 
 def main() -> None:

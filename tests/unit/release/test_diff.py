@@ -43,9 +43,7 @@ def put(world: World, s3: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[int
         def describe_training_job(self, TrainingJobName: str) -> dict[str, Any]:  # noqa: N803
             return {"HyperParameters": JOBS[TrainingJobName]}
 
-    monkeypatch.setattr(
-        diffing.boto3, "client", lambda name, **more: Training() if name == "sagemaker" else made(name, **more)
-    )
+    monkeypatch.setattr(boto3, "client", lambda name, **more: Training() if name == "sagemaker" else made(name, **more))
     world.engine.outputs = {"services": {"tumor-triage": {"modelPackageArn": arn(1)}}}
 
     def given(version: int, content: bytes) -> None:

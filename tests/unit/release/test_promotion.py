@@ -242,7 +242,7 @@ def test_the_evidence_that_an_approval_quotes_is_read_again(
     if evidence is not None:
         content = {"candidate_digest": "2" * 64, "verdict": "pass", "reasons": [], **evidence}
         document = {"digest": digest_of(content), **content}
-        name = key.replace(digest, document["digest"])
+        name = key.replace(digest, str(document["digest"]))
         s3.put_object(Bucket=RECORDS, Key=name, Body=json.dumps(document).encode())
         world.packages[arn(2)] = package(
             2, **{**APPROVAL, APPROVED_BESIDE: "4", EVIDENCE_DIGEST: str(document["digest"])}
