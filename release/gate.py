@@ -72,7 +72,15 @@ def check_two_people(package: Package, approver: str) -> None:
             where=f"customer metadata {AUTHOR}",
             do="Register it through `understudy train` and `understudy deploy`.",
         )
-    if same_person(author, text(approver)):  # as the registry took the author's
+    try:
+        same = same_person(author, text(approver))  # as the registry took the author's
+    except ValueError as error:
+        raise RefusedError(
+            f"The record of {package.arn} was edited: {error}.",
+            where=f"author {author}, approver {approver}",
+            do="Find out who changed it; approve it again, or register the model anew.",
+        ) from error
+    if same:
         raise RefusedError(
             f"Self-approval: you are the author of {package.arn}.",
             where=f"author {author}, approver {approver}",

@@ -21,7 +21,7 @@ def status(
 ) -> None:
     """Where every service stands: version, approval, phase, evidence, alarms, quarantine, and drift from git.
 
-    Phases: untrained, trained, on trial, refused, proven, approved, live, quarantined.
+    Phases: untrained, trained, on trial, refused, proven, approved, superseded, live, quarantined.
     """
     from release.console import Output, table
     from release.status import status as run

@@ -179,13 +179,14 @@ def given(**metadata: str) -> Package:
     ("package", "found", "ended_by", "says"),
     [
         (given(**{APPROVED_BY: AUTHOR_ARN}), evidence(), None, "Self-approval"),
+        (given(**{APPROVED_BY: "grace"}), evidence(), None, "was edited: 'grace' is no IAM or STS ARN."),
         (given(), evidence(digest=STALE), None, "The evidence is about another candidate."),
         (given(), evidence(), PACKAGE.arn[:-1] + "8", "has ended: version 8 was registered after it."),
         (given(), EDITED, None, "The evidence was edited"),
         (given(**{ARTIFACT_DIGEST: STALE}), None, None, "The record of"),
         (given(), evidence("fail"), None, "The approval quotes evidence that does not pass: agreement 0.71"),
     ],
-    ids=["self-approval", "stale digest", "expired", "edited evidence", "edited record", "failing evidence"],
+    ids=["self-approval", "nobody", "stale digest", "expired", "edited evidence", "edited record", "failing evidence"],
 )
 def test_promise_38_at_promotion(
     package: Package, found: StoredEvidence | None, ended_by: str | None, says: str
