@@ -165,15 +165,21 @@ class Candidate(pulumi.ComponentResource):
                 framework_version=framework.version if framework else None,
                 model_package_description=build.manifest.description or None,
                 source_uri=build.lock.uri,
-                customer_metadata_properties=self._metadata(),
+                customer_metadata_properties=self._metadata(artifact),
                 region=args.scope.region,
             ),
             pulumi.ResourceOptions(parent=self, depends_on=after),
         )
 
-    def _metadata(self) -> dict[str, pulumi.Input[str]]:
+    def _metadata(self, uploaded: aws.s3.BucketObjectv2) -> dict[str, pulumi.Input[str]]:
+        """Known in a preview but for what is found or made by then: the object's version, the image's digest."""
         artifact, context = self._args.build.artifact, self._args.build.context
         commit = git_commit(self._args.build.use_case) or ""
         values = metadata.of_registration(self._args.build.lock, artifact.digest, artifact.object_sha256, commit)
         own = {metadata.IMAGE_CONTEXT: context.digest} if context and self._args.image is None else {}
-        return {**values, metadata.IMAGE_DIGEST: self._image.image_digest, **own}
+        return {
+            **values,
+            **own,
+            metadata.IMAGE_DIGEST: self._image.image_digest,
+            metadata.OBJECT_VERSION_ID: uploaded.version_id.apply(lambda version: version or "null"),
+        }

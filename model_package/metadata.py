@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from model_package.lock import ModelLock
 
+SCHEMA = "understudy.schema"
 ARTIFACT_DIGEST = "understudy.artifact_digest"
 OBJECT_SHA256 = "understudy.object_sha256"
+OBJECT_VERSION_ID = "understudy.object_version_id"
 IMAGE_DIGEST = "understudy.image_digest"
 """`sha256:…` of the image it was registered with."""
 IMAGE_CONTEXT = "understudy.image_context"
@@ -26,8 +28,16 @@ AUTHOR = "understudy.author"
 METRICS = "understudy.metrics"
 EVIDENCE_DIGEST = "understudy.evidence_digest"
 APPROVED_BY = "understudy.approved_by"
+APPROVED_BESIDE = "understudy.approved_beside"
+"""The newest version of the group when this one was approved: a newer candidate than that ends the approval."""
 OVERRIDE_REASON = "understudy.override_reason"
 QUARANTINED_REASON = "understudy.quarantined_reason"
+
+RELEASE_KEYS = frozenset({EVIDENCE_DIGEST, APPROVED_BY, APPROVED_BESIDE, OVERRIDE_REASON, QUARANTINED_REASON})
+"""Written by releases, after the registration; the rest is registered with the version."""
+
+SCHEMA_VERSION = "1"
+"""Version of these keys and their forms."""
 
 MOST_CHARACTERS = 256
 
@@ -55,9 +65,16 @@ def decode_metrics(value: str) -> dict[str, float]:
     return {name: float(number) for name, _, number in pairs}
 
 
+def digest_of_image(uri: str) -> str:
+    """`sha256:…` of an image that is named by digest; empty where it is named by a tag."""
+    _, separator, digest = uri.rpartition("@sha256:")
+    return f"sha256:{digest}" if separator else ""
+
+
 def of_registration(lock: ModelLock, artifact_digest: str, object_sha256: str, git_commit: str) -> dict[str, str]:
     """The metadata a version is registered with; keys without a value are left out."""
     values = {
+        SCHEMA: SCHEMA_VERSION,
         ARTIFACT_DIGEST: artifact_digest,
         OBJECT_SHA256: object_sha256,
         GIT_COMMIT: git_commit,

@@ -12,15 +12,18 @@ from release.commands.approve import approve, reject
 from release.commands.check import check
 from release.commands.compare import compare
 from release.commands.deploy import deploy
+from release.commands.diff import diff
 from release.commands.history import history
 from release.commands.inspect import inspect
 from release.commands.new import new
 from release.commands.promote import promote
+from release.commands.prune import prune
 from release.commands.rehearse import rehearse
 from release.commands.replay import replay
 from release.commands.rollback import rollback
 from release.commands.status import status
 from release.commands.train import train
+from release.commands.versions import versions
 from release.errors import ExitCode, UnderstudyError
 
 EXIT_CODES = (
@@ -54,6 +57,8 @@ for command in (
     rehearse,
 ):
     app.command(epilog=EXIT_CODES)(command)
+for registry_command in (versions, diff, prune):
+    app.command(epilog=EXIT_CODES)(registry_command)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -47,6 +48,7 @@ def approve(project: Project, request: Request, output: Output) -> dict[str, Any
     Raises `RefusedError` or `InconclusiveError` by the gate (`release.gate.check_approval`); nothing is changed then.
     """
     service = request.service
+    _check_words(request)
     package, store = chosen(project, service, request.version, request.shadow)
     if request.evidence_digest:
         evidence: gate.StoredEvidence | None = store.get(service, package.artifact_digest, request.evidence_digest)
@@ -54,10 +56,18 @@ def approve(project: Project, request: Request, output: Output) -> dict[str, Any
         evidence = store.latest(service, package.artifact_digest)
     approver = caller_arn()
     gate.check_approval(package, evidence, approver, request.override_reason, datetime.now(UTC))
+    group = registry.group_of(package.arn)
+    gate.check_twins(package, registry.describe_many(other.arn for other in group if other.is_quarantined))
     digest = evidence.digest if evidence else ""
     verdict = f"evidence {evidence.verdict}" if evidence else "no evidence"
     output.confirm(f"Approve {package.arn} ({verdict}) as {approver}?", assume_yes=request.assume_yes)
-    registry.approve(package, approver=approver, evidence_digest=digest, override_reason=request.override_reason)
+    registry.approve(
+        package,
+        approver=approver,
+        evidence_digest=digest,
+        override_reason=request.override_reason,
+        beside=max((other.version for other in group), default=package.version),
+    )
     return {
         "service": service,
         "arn": package.arn,
@@ -65,6 +75,18 @@ def approve(project: Project, request: Request, output: Output) -> dict[str, Any
         "evidence_digest": digest or None,
         "override_reason": request.override_reason or None,
     }
+
+
+def _check_words(request: Request) -> None:
+    """Raises `UsageError` for what is no evidence digest and no reason; a blank one would be recorded for good."""
+    if request.evidence_digest and not re.fullmatch(r"[0-9a-f]{64}", request.evidence_digest):
+        raise UsageError(
+            f"{request.evidence_digest!r} is no evidence digest.",
+            where="--evidence",
+            do=f"Write the 64 hex digits that `understudy compare {request.service}` ends with.",
+        )
+    if request.override_reason and not request.override_reason.strip():
+        raise UsageError("An override needs its reason.", where="--override", do='Say --override "why".')
 
 
 def reject(

@@ -41,6 +41,10 @@ class Output:
         """A step, in one line."""
         self._people.print(Text(text))
 
+    def show(self, made: Table) -> None:
+        """A table that is no result: what is about to happen."""
+        self._people.print(made)
+
     def engine(self, line: str) -> None:
         """A line of the engine, its own colours kept."""
         self._people.print(Text.from_ansi(line))

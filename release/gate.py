@@ -5,12 +5,12 @@ Evidence binds at `approve`; AWS itself refuses an unapproved ARN, so plain `pul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from model_package.metadata import AUTHOR, QUARANTINED_REASON, text
+from model_package.metadata import APPROVED_BY, AUTHOR, OBJECT_VERSION_ID, QUARANTINED_REASON, text
 from release.errors import InconclusiveError, RefusedError
 from release.evidence_document import digest_of
 from release.identity import same_person
@@ -49,9 +49,10 @@ def check_approval(
 ) -> None:
     """Raises `RefusedError` or `InconclusiveError` when `approver` may not approve `package` on this evidence.
 
-    An override stands in for the evidence, never for the second person or the quarantine.
+    An override stands in for the evidence, never for the second person, the record or the quarantine.
     """
     check_two_people(package, approver)
+    check_record(package)
     if QUARANTINED_REASON in package.metadata:
         raise RefusedError(
             f"{package.arn} is quarantined: {package.metadata[QUARANTINED_REASON]}",
@@ -71,7 +72,15 @@ def check_two_people(package: Package, approver: str) -> None:
             where=f"customer metadata {AUTHOR}",
             do="Register it through `understudy train` and `understudy deploy`.",
         )
-    if same_person(author, text(approver)):  # as the registry took the author's
+    try:
+        same = same_person(author, text(approver))  # as the registry took the author's
+    except ValueError as error:
+        raise RefusedError(
+            f"The record of {package.arn} was edited: {error}.",
+            where=f"author {author}, approver {approver}",
+            do="Find out who changed it; approve it again, or register the model anew.",
+        ) from error
+    if same:
         raise RefusedError(
             f"Self-approval: you are the author of {package.arn}.",
             where=f"author {author}, approver {approver}",
@@ -84,22 +93,10 @@ def check_evidence(package: Package, evidence: StoredEvidence | None, now: datet
 
     `InconclusiveError` where there is none or it has too little data, else `RefusedError`.
     """
-    compare = f"Run `understudy compare {package.group}`, or `approve --override REASON`, which is recorded."
+    compare = _compare(package)
     if evidence is None:
         raise InconclusiveError(f"There is no evidence about {package.arn}.", where=package.artifact_digest, do=compare)
-    if not evidence.is_whole:
-        raise RefusedError(
-            "The evidence was edited: it does not have the digest it is stored under.",
-            where=evidence.digest,
-            do=compare,
-        )
-    about = evidence.document.get("candidate_digest")
-    if not package.artifact_digest or about != package.artifact_digest:
-        raise RefusedError(
-            "The evidence is about another candidate.",
-            where=f"evidence {about}, package {package.artifact_digest or 'without digest'}",
-            do=compare,
-        )
+    _check_quotable(package, evidence)
     if now - evidence.judged_at > EVIDENCE_VALID:
         raise RefusedError(
             f"The evidence is older than {EVIDENCE_VALID.days} days.", where=evidence.judged_at.isoformat(), do=compare
@@ -110,6 +107,58 @@ def check_evidence(package: Package, evidence: StoredEvidence | None, now: datet
         )
     if evidence.verdict != "pass":
         raise RefusedError(f"The evidence refuses it: {_reasons(evidence)}", where=evidence.digest, do=compare)
+
+
+def check_record(package: Package) -> None:
+    """Raises `RefusedError` when the record contradicts itself: the artifact's key holds the digest it is about."""
+    digest = package.artifact_digest
+    if digest and f"/{digest}/" not in package.model_data_url:
+        raise RefusedError(
+            f"The record of {package.arn} was edited: its artifact has another digest than its metadata says.",
+            where=f"{package.model_data_url}, metadata {digest}",
+            do="Find out who changed it; register the model anew.",
+        )
+
+
+def check_twins(package: Package, rejected: Iterable[Package]) -> None:
+    """Raises `RefusedError` when the same content was rejected as another version: a new number is no new model."""
+    for other in rejected:
+        same = (other.artifact_digest, other.image) == (package.artifact_digest, package.image)
+        if other.arn != package.arn and package.artifact_digest and same:
+            reason = other.metadata.get(QUARANTINED_REASON) or other.description or "Rejected"
+            raise RefusedError(
+                f"{package.arn} has the content of version {other.version}, which is quarantined: {reason}",
+                where=f"artifact {package.artifact_digest}",
+                do="Train another model.",
+            )
+
+
+def check_approval_holds(package: Package, ended_by: str | None, evidence: StoredEvidence | None) -> None:
+    """What an approval must still be when it is used. Raises `RefusedError`.
+
+    `ended_by`: `release.standing.ended_by`, None for a version that is known in that environment. `evidence`: the
+    document that the approval quotes; None where it quotes none, or cannot be read from here.
+    """
+    check_record(package)
+    approver = package.metadata.get(APPROVED_BY)
+    if approver:
+        check_two_people(package, approver)
+    if evidence is not None:
+        _check_quotable(package, evidence)
+        if evidence.verdict != "pass":
+            raise RefusedError(
+                f"The approval quotes evidence that does not pass: {_reasons(evidence)}",
+                where=evidence.digest,
+                do=_compare(package),
+            )
+    if ended_by:
+        service, newer = package.group, ended_by.rpartition("/")[2]
+        raise RefusedError(
+            f"The approval of {package.arn} has ended: version {newer} was registered after it.",
+            where=ended_by,
+            do=f"Promote {newer} once it is approved, `understudy reject {service} {newer}`, or have somebody else run "
+            f"`understudy approve {service} {package.version}` again.",
+        )
 
 
 def check_promotion(package: Package, service: str, object_sha256: str) -> None:
@@ -131,7 +180,7 @@ def check_promotion(package: Package, service: str, object_sha256: str) -> None:
         raise RefusedError(
             "The artifact is no longer the one that was approved.",
             where=f"{package.model_data_url}: sha256 {object_sha256}, approved {package.object_sha256 or 'unknown'}",
-            do="Find out who wrote that object; register the model anew.",
+            do=_restore(package),
         )
 
 
@@ -143,6 +192,33 @@ def check_image(package: Package, found: str | None) -> None:
             where=f"{package.image}: {found}, approved {package.image_digest}",
             do="Find out who pushed to that repository; register the model anew.",
         )
+
+
+def _restore(package: Package) -> str:
+    version = package.metadata.get(OBJECT_VERSION_ID)
+    restore = f"restore its version {version}, or " if version else ""
+    return f"Find out who wrote that object; {restore}register the model anew."
+
+
+def _check_quotable(package: Package, evidence: StoredEvidence) -> None:
+    """Raises `RefusedError` unless the document is the one that was judged, about this artifact."""
+    if not evidence.is_whole:
+        raise RefusedError(
+            "The evidence was edited: it does not have the digest it is stored under.",
+            where=evidence.digest,
+            do=_compare(package),
+        )
+    about = evidence.document.get("candidate_digest")
+    if not package.artifact_digest or about != package.artifact_digest:
+        raise RefusedError(
+            "The evidence is about another candidate.",
+            where=f"evidence {about}, package {package.artifact_digest or 'without digest'}",
+            do=_compare(package),
+        )
+
+
+def _compare(package: Package) -> str:
+    return f"Run `understudy compare {package.group}`, or `approve --override REASON`, which is recorded."
 
 
 def _reasons(evidence: StoredEvidence) -> str:

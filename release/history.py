@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from model_package import metadata as metadata_keys
-from release import registry
+from release import registry, standing
 from release.errors import MissingError, UsageError
 from release.ledger import Release, releases
 from release.registry import Package
@@ -15,8 +15,8 @@ from release.workspace import Project, engine_errors
 def history(project: Project, service: str, stacks: list[str]) -> list[dict[str, Any]]:
     """One row an update of a stack, newest first.
 
-    `{stack, update, version, arn, started, ended, result, kind, approval, approved_by, evidence_digest,
-    override_reason, quarantined_reason}`. Raises `UsageError` for an unknown stack or service.
+    `{stack, update, version, arn, started, ended, result, kind, approval, approval_source, approved_by,
+    evidence_digest, override_reason, quarantined_reason}`. Raises `UsageError` for an unknown stack or service.
     """
     found: list[Release] = []
     for stack in stacks:
@@ -55,6 +55,7 @@ def _row(release: Release, package: Package | None) -> dict[str, Any]:
         "kind": "rollback" if release.is_rollback else "promotion",
         "message": release.message,
         "approval": package.approval if package else "deleted",
+        "approval_source": standing.source(package) if package else None,
         "approved_by": metadata.get(metadata_keys.APPROVED_BY),
         "evidence_digest": metadata.get(metadata_keys.EVIDENCE_DIGEST),
         "override_reason": metadata.get(metadata_keys.OVERRIDE_REASON),

@@ -21,6 +21,8 @@ class Phase(Enum):
     """Its latest evidence passed; nobody approved it yet."""
     APPROVED = "approved"
     """Somebody other than the author approved it; production may run it and does not yet."""
+    SUPERSEDED = "superseded"
+    """A newer candidate took its place: no environment runs it, and it is not approved, or its approval has ended."""
     LIVE = "live"
     """Production's config names it and its rollout finished."""
     QUARANTINED = "quarantined"
@@ -36,6 +38,7 @@ class Facts:
     verdict: str | None
     approval: str | None
     in_production: bool
+    superseded: bool = False
 
 
 def next_phase(phase: Phase, facts: Facts) -> Phase:
@@ -51,6 +54,8 @@ def next_phase(phase: Phase, facts: Facts) -> Phase:
         return Phase.QUARANTINED
     if facts.in_production:
         return Phase.LIVE
+    if facts.superseded:
+        return Phase.SUPERSEDED
     if facts.approval == "Approved":
         return Phase.APPROVED
     match phase:

@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 from model_package import image_reference
 from model_package import metadata as metadata_keys
-from release import arns, registry
+from release import arns, gate, registry, standing
 from release.console import Output
 from release.deployment import Deployment, edited
 from release.errors import MissingError, UsageError
-from release.gate import check_image, check_promotion
+from release.gate import StoredEvidence, check_image, check_promotion
 from release.git import Repository
-from release.records import ObjectStore
+from release.ledger import releases
+from release.records import EvidenceStore, ObjectStore
 from release.registry import Package
 from release.stackfile import ServiceForm, StackFile, parse_config
-from release.workspace import Environment, Project
+from release.workspace import Environment, Project, engine_errors
 from settings import ModelPackageArn
 
 
@@ -52,6 +54,9 @@ def promote(project: Project, wish: Wish, output: Output) -> dict[str, Any]:
     package = registry.describe(_chosen(project, form, wish))
     check_deployable(package, wish.service)
     environment = project.environment(wish.stack, create=True)
+    _check_approval(project, environment, wish, package, output)
+    if standing.source(package) == "console":
+        output.say(f"{package.arn} was approved in the console or by another tool: that approval carries no evidence.")
     output.say(f"Promoting {wish.service} in {wish.stack}: {current or 'nothing'} → {package.arn}")
     message = f"Promote {wish.service} to version {package.version} in {wish.stack}"
     with edited(environment, _changes(form, package.arn, wish)):
@@ -85,6 +90,36 @@ def _moved_image(package: Package, region: str) -> str | None:
         return None
     client = boto3.client("ecr", region_name=region)
     return image_reference.moved(client, package.image, package.image_context, package.image_digest)
+
+
+def _check_approval(project: Project, environment: Environment, wish: Wish, package: Package, output: Output) -> None:
+    """Raises `RefusedError` when the approval no longer holds (`release.standing`), or never did."""
+    group = registry.group_of(package.arn)
+    gate.check_twins(package, registry.describe_many(other.arn for other in group if other.is_quarantined))
+    with engine_errors(wish.stack):
+        history = releases(environment.stack.history(show_secrets=False), wish.stack, wish.service)
+    known_here = any(release.succeeded and release.arn == package.arn for release in history)
+    ended_by = None if known_here else standing.ended_by(package, group)
+    gate.check_approval_holds(package, ended_by, _quoted(project, wish, package, output))
+
+
+def _quoted(project: Project, wish: Wish, package: Package, output: Output) -> StoredEvidence | None:
+    """The evidence that the approval quotes; None where it quotes none, or shadow's records cannot be read from here.
+
+    Raises `MissingError` where the records can be read and do not hold it.
+    """
+    shadow = project.environment_if_any(wish.shadow) if standing.source(package) == "evidence" else None
+    bucket = shadow.outputs.get("recordsBucket") if shadow else None
+    if bucket is None:
+        return None
+    store = EvidenceStore(ObjectStore(arns.parse(package.arn).region), str(bucket))
+    try:
+        return store.get(wish.service, package.artifact_digest, package.metadata[metadata_keys.EVIDENCE_DIGEST])
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("AccessDenied", "403"):
+            raise
+        output.say(f"The evidence that the approval quotes was not read again: no access to {bucket}.")
+        return None
 
 
 def _check_clean(repository: Repository, file: StackFile, stack: str) -> None:
@@ -149,8 +184,10 @@ def _why(package: Package) -> str:
     lines = [
         f"Package: {package.arn}",
         f"Artifact: {package.artifact_digest}",
-        f"Approved-by: {package.metadata.get(metadata_keys.APPROVED_BY, 'unknown')}",
     ]
+    if standing.source(package) == "console":
+        return "\n".join([*lines, "Approved-by: unknown (in the console or by another tool, no evidence)"])
+    lines.append(f"Approved-by: {package.metadata[metadata_keys.APPROVED_BY]}")
     if package.metadata.get(metadata_keys.EVIDENCE_DIGEST):
         lines.append(f"Evidence: {package.metadata[metadata_keys.EVIDENCE_DIGEST]}")
     if package.metadata.get(metadata_keys.OVERRIDE_REASON):

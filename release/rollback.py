@@ -108,13 +108,21 @@ def _attempt(project: Project, repository: Repository, call: Call, output: Outpu
 
 def _plan(call: Call, known: ModelPackageArn, scene: Scene, config_arn: str | None) -> Plan:
     if call.version is None:
-        return plan(scene.history, config_arn, scene.running, lambda arn: registry.describe(arn).is_quarantined)
+        return plan(scene.history, config_arn, scene.running, _is_out_of_reach)
     target, accused = str(arns.named(call.version, known)), scene.running or config_arn
     if accused is None or accused == target:
         raise UsageError(
             f"{call.service} already runs {target}.", where=f"stack {call.stack}", do="There is nothing to roll back."
         )
     return Plan(target=target, accused=accused, config_only=False)
+
+
+def _is_out_of_reach(arn: str) -> bool:
+    """Quarantined, or no longer in the registry: no last known good version."""
+    try:
+        return registry.describe(arn).is_quarantined
+    except MissingError:
+        return True
 
 
 def _settle(environment: Environment, repository: Repository, call: Call, made: Plan, message: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from model_package import metadata as metadata_keys
 from model_package.lock import load_lock
-from release import alarms, arns, registry
+from release import alarms, arns, registry, standing
+from release.catalog import is_shadow
 from release.errors import UsageError
 from release.git import Repository
 from release.phases import Facts, phase_of
@@ -19,8 +20,8 @@ from release.workspace import Environment, Project
 def status(project: Project, service: str | None, stacks: list[str]) -> list[dict[str, Any]]:
     """One row a service and environment; `service` None means all.
 
-    `{service, stack, version, arn, wanted_arn, approval, phase, artifact_digest, evidence: {verdict,
-    digest} | None, alarms: {name: state}, quarantined: [arn], skipped, file_differs}`.
+    `{service, stack, version, arn, wanted_arn, approval, approval_source, approval_ended_by, phase, artifact_digest,
+    evidence: {verdict, digest} | None, alarms: {name: state}, quarantined: [arn], skipped, file_differs}`.
     Raises `UsageError` for a service that no deployed stack has, `MissingError` for an unknown stack.
     """
     repository = Repository.around(project.root)
@@ -30,7 +31,7 @@ def status(project: Project, service: str | None, stacks: list[str]) -> list[dic
     live = {
         str(outputs["modelPackageArn"])
         for environment in environments
-        if not _is_shadow(environment)
+        if not is_shadow(environment)
         for outputs in environment.services().values()
         if outputs.get("modelPackageArn")
     }
@@ -54,6 +55,7 @@ def _row(project: Project, environment: Environment, service: str, live: set[str
     outputs: Mapping[str, Any] = environment.services().get(service, {})
     arn = outputs.get("modelPackageArn")
     package = registry.describe(str(arn)) if arn else None
+    group = registry.group_of(package.arn) if package else []
     evidence = _evidence(environment, service, package)
     phase = phase_of(_facts(project, service, package, evidence, live))
     settings = environment.file.services().get(service, {})
@@ -64,11 +66,13 @@ def _row(project: Project, environment: Environment, service: str, live: set[str
         "arn": arn,
         "wanted_arn": settings.get("modelPackageArn"),
         "approval": package.approval if package else None,
+        "approval_source": standing.source(package) if package else None,
+        "approval_ended_by": standing.ended_by(package, group) if package and package.arn not in live else None,
         "phase": phase.value,
         "artifact_digest": package.artifact_digest if package else None,
         "evidence": evidence,
         "alarms": alarms.states(_alarm_names(outputs)),
-        "quarantined": _quarantined(package),
+        "quarantined": [version.arn for version in group if version.is_quarantined],
         "skipped": (environment.outputs.get("skipped") or {}).get(service),
     }
 
@@ -99,18 +103,5 @@ def _evidence(environment: Environment, service: str, package: Package | None) -
     return {"verdict": verdict, "digest": digest} if digest else None
 
 
-def _quarantined(package: Package | None) -> list[str]:
-    """ARNs of the group's versions that a rollback or a person put out of reach."""
-    if package is None:
-        return []
-    known = arns.parse(package.arn)
-    versions = registry.versions(arns.group_arn(known), known.region)
-    return [arn for arn in versions if registry.describe(arn).is_quarantined]
-
-
 def _alarm_names(outputs: Mapping[str, Any]) -> list[str]:
     return [str(name) for name in (outputs.get("alarms") or {}).values() if name]
-
-
-def _is_shadow(environment: Environment) -> bool:
-    return environment.name == "shadow" or environment.name.startswith("shadow-")

@@ -26,7 +26,8 @@ def approve(
 
     Without VERSION it is the one under trial in shadow. Refused (exit 3) when you are its author, when the evidence
     failed, is about another candidate, was edited or is older than 30 days; exit 4 when it is missing or
-    inconclusive. From then on AWS deploys the version by its ARN.
+    inconclusive; 3 too when its content is quarantined under another number. From then on AWS deploys the version by
+    its ARN. The approval ends when a newer candidate is registered: approve again to say "this one, beside it".
 
         understudy approve tumor-triage
         understudy approve tumor-triage 7 --override "labels arrive late this month"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from release.commands.options import Json, Service
+from release.commands.options import Json, Service, worded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,8 +33,9 @@ def history(
     def show(console: Console) -> None:
         columns = ["stack", "update", "version", "kind", "result", "started", "ended", "approval"]
         extra = ["override_reason", "quarantined_reason"]
+        shown = [row | {"approval": worded(row["approval"], row["approval_source"])} for row in rows]
         console.print(
-            table(f"History of {service}", columns + extra, [[row[key] for key in columns + extra] for row in rows])
+            table(f"History of {service}", columns + extra, [[row[key] for key in columns + extra] for row in shown])
         )
 
     Output(as_json=as_json).result(rows, show)

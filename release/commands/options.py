@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options and words that several commands share."""
 
 from __future__ import annotations
 
@@ -15,3 +15,11 @@ ShadowStack = Annotated[str, typer.Option("--stack", "-s", metavar="STACK", help
 ProdStack = Annotated[str, typer.Option("--stack", "-s", metavar="STACK", help="The production environment's stack.")]
 Shadow = Annotated[str, typer.Option("--shadow", metavar="STACK", help="The shadow environment's stack.")]
 Production = Annotated[str, typer.Option("--production", metavar="STACK", help="The production environment's stack.")]
+
+
+def worded(approval: str | None, source: str | None, ended_by: str | None = None) -> str | None:
+    """An approval as a table shows it: one made in the console, by override, or ended says so."""
+    if approval is None:
+        return None
+    notes = {"override": " by override", "console": " in the console, no evidence"}.get(source or "", "")
+    return approval + notes + (f", ended by {ended_by.rpartition('/')[2]}" if ended_by else "")

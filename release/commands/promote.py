@@ -41,7 +41,9 @@ def promote(
     """Bring an approved version to production: a one-line config change, previewed, rolled out, committed.
 
     Without VERSION it is the newest approved one. Refused (exit 3) when it is not approved, quarantined, of another
-    service, or when its artifact is no longer the one approved. The rollout and its bake are part of the command; if
+    service, when its artifact is no longer the one approved, or when a newer candidate has ended its approval (not for
+    a version that finished its bake here before). An approval made in the console counts, and is said to carry no
+    evidence. The rollout and its bake are part of the command; if
     they fail, the stack file is put back byte for byte and the reason is shown.
 
         understudy promote tumor-triage

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from release.commands.options import Json
+from release.commands.options import Json, worded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +21,7 @@ def status(
 ) -> None:
     """Where every service stands: version, approval, phase, evidence, alarms, quarantine, and drift from git.
 
-    Phases: untrained, trained, on trial, refused, proven, approved, live, quarantined.
+    Phases: untrained, trained, on trial, refused, proven, approved, superseded, live, quarantined.
     """
     from release.console import Output, table
     from release.status import status as run
@@ -46,7 +46,7 @@ def _line(row: dict[str, Any]) -> list[Any]:
         row["service"],
         row["stack"],
         row["version"],
-        row["approval"],
+        worded(row["approval"], row["approval_source"], row["approval_ended_by"]),
         row["phase"],
         f"{row['evidence']['verdict']} {row['evidence']['digest'][:12]}" if row["evidence"] else None,
         "\n".join(raised) or ("all OK" if row["alarms"] else None),

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.stub import ANY, Stubber
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pulumi.output import UNKNOWN
 
 from providers import aws
+from providers import model_package_content as content
+from providers import registration as registration_module
 from providers.aws import ProviderError
-from providers.model_package import ModelPackageProvider, client_token, registration
+from providers.model_package import ModelPackageProvider
+from providers.model_package_content import registration
+from providers.registration import client_token
 
 GROUP = "tumor-triage"
 ARN = f"arn:aws:sagemaker:us-west-2:111111111111:model-package/{GROUP}/7"
@@ -108,8 +117,8 @@ def test_check_fills_in_what_it_answers_with() -> None:
         ({"framework_version": "3"}, "framework_version", "FrameworkVersion must be 3 to 10 characters, found 1"),
         ({"model_data_url": "/tmp/model.tar.gz"}, "model_data_url", "ModelDataUrl must match (https|s3)://"),
         ({"environment": {"1A": "x"}}, "environment", "Environment['1A'] (its key) must match"),
-        ({"environment": {"A": 1}}, "environment", "Environment['A'] must be a string, found 1"),
-        ({"region": "eu-west-1"}, "image", "must be in the endpoint's region, eu-west-1"),
+        ({"environment": {"A": ["1"]}}, "environment", "Environment['A'] must be a string, found ['1']"),
+        ({"region": "eu-west-1"}, "image", "must be in the registry's region, eu-west-1"),
         (
             {"customer_metadata_properties": {"metrics": '{"a": 1}'}},
             "customer_metadata_properties",
@@ -124,6 +133,16 @@ def test_check_fills_in_what_it_answers_with() -> None:
 )
 def test_check_refuses_what_sagemaker_would(change: dict[str, Any], prop: str, reason: str) -> None:
     assert any(found == prop and reason in text for found, text in failures(**change)), failures(**change)
+
+
+def test_check_writes_numbers_in_maps_of_texts_as_texts() -> None:
+    given = {"WORKERS": 2.0, "RATE": 0.5, "DEBUG": True, "NAME": "x", "GONE": None}
+    assert checked(environment=given)["environment"] == {"WORKERS": "2", "RATE": "0.5", "DEBUG": "true", "NAME": "x"}
+
+
+def test_check_judges_the_known_part_of_a_map() -> None:
+    metadata = {"understudy.object_version_id": UNKNOWN, "metrics": "{}"}
+    assert [name for name, _ in failures(customer_metadata_properties=metadata)] == ["customer_metadata_properties"]
 
 
 def test_check_lets_pass_what_is_not_known_yet() -> None:
@@ -193,11 +212,67 @@ def test_what_describes_a_version_is_updated_in_place(name: str, value: Any) -> 
         ({"environment": None}, {"environment": {}}),
         ({"region": None}, {}),
         ({}, {"region": None}),
+        ({}, {"model_package_group_name": ARN.replace(":model-package/", ":model-package-group/")[:-2]}),
+        ({}, {"customer_metadata_properties": {**CREATED, **PROVENANCE, "understudy.object_version_id": UNKNOWN}}),
     ],
 )
 def test_nothing_else_is_a_change(olds: dict[str, Any], news: dict[str, Any]) -> None:
     result = ModelPackageProvider().diff(ARN, {**outputs(), **olds}, {**checked(), **news})
     assert (result.changes, result.replaces) == (False, [])
+
+
+def test_the_order_of_types_is_no_change() -> None:
+    types = ["text/csv", "application/json"]
+    olds = {**outputs(), "content_types": types, "response_types": types}
+    assert ModelPackageProvider().diff(ARN, olds, checked(content_types=types[::-1])).changes is False
+
+
+def test_a_group_of_another_account_is_another_group() -> None:
+    foreign = f"arn:aws:sagemaker:us-west-2:999999999999:model-package-group/{GROUP}"
+    news = checked(model_package_group_name=foreign)
+    assert ModelPackageProvider().diff(ARN, outputs(), news).replaces == ["model_package_group_name"]
+
+
+def test_a_state_of_an_earlier_release_has_no_diff() -> None:
+    """It has no `requested_metadata`: the program's metadata, as it was, stands for it."""
+    assert "requested_metadata" not in outputs()
+    assert ModelPackageProvider().diff(ARN, outputs(), checked()).changes is False
+
+
+TEXTS = st.text("abcXYZ019 _.:/=+@-", min_size=1, max_size=8)
+VALUES = st.one_of(TEXTS, st.integers(-9, 10**9), st.booleans(), st.none())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    environment=st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9_]{0,8}", fullmatch=True), VALUES, max_size=4),
+    metadata=st.dictionaries(TEXTS, VALUES, max_size=4),
+    absent=st.sets(st.sampled_from(["framework_version", "source_uri", "region", "model_package_description"])),
+)
+def test_what_pulumi_makes_of_values_is_no_change(
+    environment: dict[str, Any], metadata: dict[str, Any], absent: set[str]
+) -> None:
+    """On its way through Pulumi's wire format every number becomes a float and every None is dropped."""
+    program = {**PROPS, **dict.fromkeys(absent), "environment": environment, "customer_metadata_properties": metadata}
+    first, again = (ModelPackageProvider().check({}, value).inputs for value in (program, _over_the_wire(program)))
+    assert first == again
+    described = description(
+        InferenceSpecification=registration(first)["InferenceSpecification"],
+        CustomerMetadataProperties=content.metadata(first),
+        SourceUri=first.get("source_uri"),
+    )
+    state = _over_the_wire(content.outputs(first, described))
+    result = ModelPackageProvider().diff(ARN, state, _over_the_wire(again))
+    assert (result.changes, result.replaces) == (False, [])
+
+
+def _over_the_wire(value: Any) -> Any:
+    """JSON as Pulumi's: one kind of number, no null in an object."""
+    if isinstance(value, dict):
+        return {key: _over_the_wire(part) for key, part in value.items() if part is not None}
+    if isinstance(value, list):
+        return [_over_the_wire(part) for part in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 # create
@@ -218,12 +293,16 @@ def test_create_registers_waits_and_writes_who_did_it(sagemaker: Stubber) -> Non
     assert result.outs is not None
     assert (result.outs["version"], result.outs["model_approval_status"]) == (7, "PendingManualApproval")
     assert result.outs["model_package_status"] == "Completed"
-    assert result.outs["customer_metadata_properties"] == {
-        "understudy.training_job": "job-1",
-        **PROVENANCE,
-    }
+    assert result.outs["customer_metadata_properties"] == {**CREATED, **PROVENANCE}
     assert "__provider" not in result.outs
     assert ModelPackageProvider().diff(ARN, result.outs, checked()).changes is False
+
+
+def test_an_image_by_digest_is_in_the_metadata() -> None:
+    image = f"111111111111.dkr.ecr.us-west-2.amazonaws.com/understudy/tumor-triage@sha256:{'1' * 64}"
+    request = registration(checked(image=image))
+    assert request["CustomerMetadataProperties"] == {**CREATED, "understudy.image_digest": f"sha256:{'1' * 64}"}
+    assert "understudy.image_digest" not in registration(checked())["CustomerMetadataProperties"]
 
 
 def test_a_token_is_the_contents_and_fits() -> None:
@@ -272,6 +351,80 @@ def test_a_version_that_failed_in_an_earlier_up_is_passed_over(sagemaker: Stubbe
     assert ModelPackageProvider().create(checked()).id == ARN[:-1] + "8"
 
 
+def test_a_version_that_was_deleted_is_registered_anew(sagemaker: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SageMaker may still answer a token with the version that `understudy prune` took away."""
+    monkeypatch.setattr(registration_module, "UNSEEN_SECONDS", 0)
+    request = registration(checked())
+    sagemaker.add_response("create_model_package", {"ModelPackageArn": ARN}, {**request, "ClientToken": ANY})
+    sagemaker.add_client_error("describe_model_package", "ValidationException", f"ModelPackage {ARN} does not exist.")
+    second = {**request, "ClientToken": client_token(request, ARN)}
+    sagemaker.add_response("create_model_package", {"ModelPackageArn": ARN[:-1] + "8"}, second)
+    complete = description(ModelPackageArn=ARN[:-1] + "8", CustomerMetadataProperties={**CREATED, **PROVENANCE})
+    sagemaker.add_response("describe_model_package", complete)
+    assert ModelPackageProvider().create(checked()).id == ARN[:-1] + "8"
+
+
+def test_a_version_that_is_not_seen_yet_is_not_registered_twice(sagemaker: Stubber) -> None:
+    sagemaker.add_response("create_model_package", {"ModelPackageArn": ARN})
+    sagemaker.add_client_error("describe_model_package", "ValidationException", f"ModelPackage {ARN} does not exist.")
+    complete = description(CustomerMetadataProperties={**CREATED, **PROVENANCE})
+    sagemaker.add_response("describe_model_package", complete)
+    assert ModelPackageProvider().create(checked()).id == ARN
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "says"),
+    [
+        (
+            "AccessDeniedException",
+            "User: arn:aws:sts::2:assumed-role/x/y is not authorized to perform: sagemaker:CreateModelPackage",
+            "no version can be registered in group tumor-triage: User: arn:aws:sts::2:assumed-role/x/y is not "
+            "authorized to perform: sagemaker:CreateModelPackage. Nothing was registered. Allow "
+            "sagemaker:CreateModelPackage to this identity; where the group is another account's, its owner's group "
+            "policy has to allow it too",
+        ),
+        (
+            "ValidationException",
+            "ModelPackageGroup arn:aws:sagemaker:us-west-2:1:model-package-group/tumor-triage does not exist.",
+            "there is no group tumor-triage: ModelPackageGroup arn:aws:sagemaker:us-west-2:1:model-package-group/"
+            "tumor-triage does not exist. Nothing was registered. Check the name, account and region; the registry "
+            "makes the group of each of its services",
+        ),
+    ],
+    ids=["no permission", "no group"],
+)
+def test_a_registration_that_is_refused_says_what_to_do(sagemaker: Stubber, code: str, message: str, says: str) -> None:
+    sagemaker.add_client_error("create_model_package", code, message)
+    with pytest.raises(ProviderError) as refused:
+        ModelPackageProvider().create(checked())
+    assert str(refused.value) == says
+
+
+def test_throttling_is_retried_with_full_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore's pause before try n + 1 is anywhere between nothing and 2 ** (n - 1) s, at most 20 s."""
+    for name, value in {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}.items():
+        monkeypatch.setenv(name, value)
+    client = aws.client("sagemaker", {"region": "us-west-2"})
+    answers = [400] * 7 + [200]
+    throttled = b'{"__type": "ThrottlingException", "message": "Rate exceeded"}'
+    registered = b'{"ModelPackageArn": "%s"}' % ARN.encode()
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        status = answers.pop(0)
+        body = io.BytesIO(throttled if status == 400 else registered)
+        body.stream = lambda **_: iter([body.read()])  # type: ignore[attr-defined]
+        return AWSResponse(request.url, status, {"Content-Type": "application/x-amz-json-1.1"}, body)
+
+    pauses: list[float] = []
+    client.meta.events.register("before-send.sagemaker", answer)
+    monkeypatch.setattr("time.sleep", pauses.append)
+    random.seed(7)
+    arn = client.create_model_package(**registration(checked()), ClientToken="once")["ModelPackageArn"]
+    assert (arn, answers) == (ARN, [])
+    drawn = random.Random(7)
+    assert pauses == [drawn.random() * most for most in (1, 2, 4, 8, 16, 20, 20)]
+
+
 def test_throttling_while_waiting_is_waited_out(sagemaker: Stubber) -> None:
     sagemaker.add_response("create_model_package", {"ModelPackageArn": ARN})
     sagemaker.add_client_error("describe_model_package", "ThrottlingException", "Rate exceeded")
@@ -291,8 +444,33 @@ def test_refresh_takes_over_an_approval_made_elsewhere(sagemaker: Stubber) -> No
     assert result.id == ARN
     assert result.outs is not None
     assert result.outs["model_approval_status"] == "Approved"
-    assert "understudy.approved_by" not in result.outs["customer_metadata_properties"]
+    assert result.outs["customer_metadata_properties"] == elsewhere
+    assert result.inputs is not None
+    assert "understudy.approved_by" not in result.inputs["customer_metadata_properties"]
     assert ModelPackageProvider().diff(ARN, result.outs, checked()).changes is False
+
+
+@pytest.mark.parametrize("status", ["Approved", "Rejected"])
+def test_what_was_changed_in_the_console_is_no_diff_and_is_not_undone(sagemaker: Stubber, status: str) -> None:
+    """Approval, our metadata, somebody's own, and even the digest: shown as they are now, and left alone."""
+    console = {**PROVENANCE, "understudy.training_job": "by hand", "understudy.artifact_digest": "f" * 64, "team": "b"}
+    now = description(ModelApprovalStatus=status, CustomerMetadataProperties=console)
+    sagemaker.add_response("describe_model_package", now)
+    refreshed = ModelPackageProvider().read(ARN, outputs()).outs
+    assert refreshed is not None
+    assert (refreshed["model_approval_status"], refreshed["customer_metadata_properties"]) == (status, console)
+    assert refreshed["artifact_digest"] == DIGEST
+    assert ModelPackageProvider().diff(ARN, refreshed, checked()).changes is False
+
+    news = checked(source_uri="s3://elsewhere")
+    sagemaker.add_response(
+        "update_model_package", {"ModelPackageArn": ARN}, {"ModelPackageArn": ARN, "SourceUri": "s3://elsewhere"}
+    )
+    sagemaker.add_response("describe_model_package", {**now, "SourceUri": "s3://elsewhere"})
+    updated = ModelPackageProvider().update(ARN, refreshed, news).outs
+    assert updated is not None
+    assert updated["customer_metadata_properties"] == console
+    assert ModelPackageProvider().diff(ARN, updated, news).changes is False
 
 
 def test_a_version_that_is_gone_leaves_the_state(sagemaker: Stubber) -> None:
@@ -309,14 +487,22 @@ def test_a_refresh_that_may_not_read_fails(sagemaker: Stubber) -> None:
 
 
 def test_an_import_by_arn_needs_nothing_else(sagemaker: Stubber) -> None:
-    sagemaker.add_response("describe_model_package", description(CustomerMetadataProperties={**CREATED, **PROVENANCE}))
+    released = {**CREATED, **PROVENANCE, "understudy.approved_by": "arn:aws:sts::111111111111:assumed-role/x/eve"}
+    sagemaker.add_response("describe_model_package", description(CustomerMetadataProperties=released))
     result = ModelPackageProvider().read(ARN, {"__provider": "gANj"})
     assert result.outs is not None
     assert result.inputs is not None
     assert result.inputs["artifact_digest"] == DIGEST
     assert "version" not in result.inputs
+    assert "understudy.approved_by" not in result.inputs["customer_metadata_properties"]
     changes = ModelPackageProvider().diff(ARN, result.outs, checked())
     assert (changes.changes, changes.replaces) == (False, [])
+
+
+def test_an_update_of_a_version_that_is_gone_says_so(sagemaker: Stubber) -> None:
+    sagemaker.add_client_error("describe_model_package", "ValidationException", f"ModelPackage {ARN} does not exist.")
+    with pytest.raises(ProviderError, match=f"{ARN} is no longer in the registry: run `up --refresh`"):
+        ModelPackageProvider().update(ARN, outputs(), checked())
 
 
 def test_update_sends_what_changed_and_never_the_approval(sagemaker: Stubber) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
+from moto import mock_aws
 from pulumi.automation import CommandResult, LocalWorkspace, PulumiCommand
 from pulumi.automation.errors import create_command_error
 from semver import VersionInfo
@@ -20,11 +22,14 @@ from model_package.metadata import ARTIFACT_DIGEST, AUTHOR, OBJECT_SHA256, QUARA
 from release import endpoints, registry
 from release.endpoints import Running
 from release.errors import MissingError
-from release.registry import Package
+from release.evidence_document import digest_of
+from release.records import EvidenceStore, ObjectStore
+from release.registry import Package, Summary
 from release.workspace import Project
 
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)
 SHA = "b" * 64
+RECORDS = "records"
 CALLER = "arn:aws:sts::111111111111:assumed-role/ci/pipeline"
 PROD = """\
 # Production. Every change is a release.
@@ -50,6 +55,9 @@ class FakeEngine(PulumiCommand):
         self.calls: list[list[str]] = []
         self.history: list[dict[str, Any]] = []
         self.outputs: dict[str, Any] = {}
+        self.outputs_of: dict[str, dict[str, Any]] = {}
+        self.state_of: dict[str, list[dict[str, Any]]] = {}
+        self.backend: list[str] = []
         self.on_up: Callable[[], str] = lambda: ""
         self.on_preview: Callable[[], None] = lambda: None
 
@@ -62,7 +70,7 @@ class FakeEngine(PulumiCommand):
         on_error: Callable[[str], Any] | None = None,
     ) -> CommandResult:
         self.calls.append(list(args))
-        stack = args[args.index("--stack") + 1]
+        stack = args[args.index("--stack") + 1] if "--stack" in args else ""
         file = Path(cwd) / f"Pulumi.{stack}.yaml"
         match args:
             case ["config", "set", "--path", key, *rest]:
@@ -84,8 +92,13 @@ class FakeEngine(PulumiCommand):
                 log.write_text("".join(json.dumps({"sequence": 1, "timestamp": 0, **event}) + "\n" for event in events))
             case ["up", *_]:
                 return self._up(file)
+            case ["stack", "ls", *_]:
+                return CommandResult(json.dumps([{"name": name, "current": False} for name in self.backend]), "", 0)
+            case ["stack", "export", *_]:
+                state = {"resources": self.state_of.get(stack, [])}
+                return CommandResult(json.dumps({"version": 3, "deployment": state}), "", 0)
             case ["stack", "output", *_]:
-                return CommandResult(json.dumps(self.outputs), "", 0)
+                return CommandResult(json.dumps(self.outputs_of.get(stack, self.outputs)), "", 0)
             case ["stack", "history", *_]:
                 return CommandResult(json.dumps(list(reversed(self.history))), "", 0)
         return CommandResult("", "", 0)
@@ -172,7 +185,7 @@ def package(version: int, approval: str = "Approved", **metadata: str) -> Packag
         },
         created=START,
         image="image",
-        model_data_url=f"s3://artifacts/{version}/model.tar.gz",
+        model_data_url=f"s3://artifacts/tumor-triage/{f'{version}' * 64}/model.tar.gz",
     )
 
 
@@ -206,7 +219,14 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         made.rejected.append((found.arn, reason))
         made.packages[found.arn] = package(found.version, "Rejected", **{QUARANTINED_REASON: reason})
 
+    def summaries(group: str, region: str) -> list[Summary]:
+        name = group.rpartition("/")[2]
+        found = [Summary(p.arn, p.approval, "Completed", p.created) for p in made.packages.values() if p.group == name]
+        return sorted(found, key=lambda summary: summary.version, reverse=True)
+
     monkeypatch.setattr(registry, "describe", describe)
+    monkeypatch.setattr(registry, "summaries", summaries)
+    monkeypatch.setattr(registry, "delete", lambda arn: made.packages.pop(arn, None) is not None)
     monkeypatch.setattr(registry, "reject", reject)
     monkeypatch.setattr(endpoints, "running", lambda endpoint, region: made.running)
     monkeypatch.setattr("release.promotion.ObjectStore", lambda region: _Store())
@@ -215,5 +235,37 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 class _Store:
+    """Artifacts as they were registered, but for those that are called tampered; the rest is moto's."""
+
+    def read(self, bucket: str, key: str) -> bytes:
+        return ObjectStore().read(bucket, key)
+
     def sha256(self, uri: str) -> str:
         return "e" * 64 if "tampered" in uri else SHA
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-west-2")
+        client.create_bucket(Bucket=RECORDS, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+        yield client
+
+
+def store_evidence(candidate: str, verdict: str = "pass", **more: Any) -> str:
+    """A document in the records bucket; its digest."""
+    content = {
+        "candidate_digest": candidate,
+        "verdict": verdict,
+        "judged_at": datetime.now(UTC).isoformat(),
+        "reasons": [f"it is a {verdict}"],
+        **more,
+    }
+    document = {**content, "digest": digest_of(content)}
+    EvidenceStore(ObjectStore(), RECORDS).put("tumor-triage", candidate, str(document["digest"]), document)
+    return str(document["digest"])

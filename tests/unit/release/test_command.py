@@ -30,6 +30,9 @@ COMMANDS = (
     "rollback",
     "history",
     "rehearse",
+    "versions",
+    "diff",
+    "prune",
 )
 
 

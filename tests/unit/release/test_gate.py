@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from model_package.metadata import ARTIFACT_DIGEST, AUTHOR, IMAGE_DIGEST, OBJECT_SHA256, QUARANTINED_REASON
+from model_package.metadata import (
+    APPROVED_BY,
+    ARTIFACT_DIGEST,
+    AUTHOR,
+    IMAGE_DIGEST,
+    OBJECT_SHA256,
+    OBJECT_VERSION_ID,
+    QUARANTINED_REASON,
+)
 from release import gate
 from release.errors import ExitCode, InconclusiveError, RefusedError
 from release.evidence_document import digest_of
@@ -25,7 +33,7 @@ PACKAGE = Package(
     metadata={AUTHOR: AUTHOR_ARN, ARTIFACT_DIGEST: DIGEST, OBJECT_SHA256: "b" * 64},
     created=NOW,
     image="image",
-    model_data_url="s3://artifacts/tumor-triage/model.tar.gz",
+    model_data_url=f"s3://artifacts/tumor-triage/{DIGEST}/model.tar.gz",
 )
 APPROVED = replace(PACKAGE, approval="Approved")
 
@@ -141,3 +149,72 @@ def test_promotion_refuses(package: Package, service: str, sha256: str, says: st
     assert says in refusal.value.what
     assert refusal.value.exit_code == ExitCode.REFUSED
     assert refusal.value.do
+
+
+STALE = "c" * 64
+EDITED = StoredEvidence({**evidence("fail").document, "verdict": "pass"}, evidence("fail").digest)
+RECORD_EDITED = replace(PACKAGE, metadata={**PACKAGE.metadata, ARTIFACT_DIGEST: STALE})
+
+
+@pytest.mark.parametrize("override", ["", "I am sure"], ids=["", "override"])
+@pytest.mark.parametrize(
+    ("package", "found", "approver", "even_by_override", "says"),
+    [
+        (PACKAGE, evidence(), AUTHOR_ARN, True, "Self-approval: you are the author"),
+        (PACKAGE, evidence(digest=STALE), APPROVER, False, "The evidence is about another candidate."),
+        (PACKAGE, evidence(judged_at=NOW - timedelta(days=31)), APPROVER, False, "The evidence is older than 30 days."),
+        (PACKAGE, EDITED, APPROVER, False, "The evidence was edited"),
+        (RECORD_EDITED, evidence(digest=STALE), APPROVER, True, "its artifact has another digest than its metadata"),
+    ],
+    ids=["self-approval", "stale digest", "expired", "edited evidence", "edited record"],
+)
+def test_promise_38_at_approval(
+    package: Package, found: StoredEvidence, approver: str, even_by_override: bool, says: str, override: str
+) -> None:
+    """An override stands in for evidence, which is its purpose, and for nothing else."""
+    if override and not even_by_override:
+        approve(package, found, approver, override)
+        return
+    with pytest.raises(RefusedError) as refusal:
+        approve(package, found, approver, override)
+    assert says in refusal.value.what
+    assert refusal.value.exit_code == ExitCode.REFUSED
+
+
+def given(**metadata: str) -> Package:
+    return replace(APPROVED, metadata={**APPROVED.metadata, APPROVED_BY: APPROVER, **metadata})
+
+
+@pytest.mark.parametrize(
+    ("package", "found", "ended_by", "says"),
+    [
+        (given(**{APPROVED_BY: AUTHOR_ARN}), evidence(), None, "Self-approval"),
+        (given(**{APPROVED_BY: "grace"}), evidence(), None, "was edited: 'grace' is no IAM or STS ARN."),
+        (given(), evidence(digest=STALE), None, "The evidence is about another candidate."),
+        (given(), evidence(), PACKAGE.arn[:-1] + "8", "has ended: version 8 was registered after it."),
+        (given(), EDITED, None, "The evidence was edited"),
+        (given(**{ARTIFACT_DIGEST: STALE}), None, None, "The record of"),
+        (given(), evidence("fail"), None, "The approval quotes evidence that does not pass: agreement 0.71"),
+    ],
+    ids=["self-approval", "nobody", "stale digest", "expired", "edited evidence", "edited record", "failing evidence"],
+)
+def test_promise_38_at_promotion(
+    package: Package, found: StoredEvidence | None, ended_by: str | None, says: str
+) -> None:
+    with pytest.raises(RefusedError) as refusal:
+        gate.check_approval_holds(package, ended_by, found)
+    assert says in refusal.value.what
+    assert refusal.value.exit_code == ExitCode.REFUSED
+    assert refusal.value.do
+
+
+def test_an_approval_holds_on_its_evidence_and_in_the_console_without() -> None:
+    gate.check_approval_holds(given(), None, evidence())
+    gate.check_approval_holds(APPROVED, None, None)
+
+
+def test_an_overwritten_artifact_names_the_version_to_restore() -> None:
+    package = replace(APPROVED, metadata={**APPROVED.metadata, OBJECT_VERSION_ID: "v1.x"})
+    with pytest.raises(RefusedError) as refusal:
+        gate.check_promotion(package, "tumor-triage", "e" * 64)
+    assert refusal.value.do == ("Find out who wrote that object; restore its version v1.x, or register the model anew.")

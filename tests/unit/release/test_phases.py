@@ -21,6 +21,10 @@ NOTHING = Facts(trained=False, registered=False, verdict=None, approval=None, in
         (Facts(True, True, "fail", "PendingManualApproval", False), Phase.REFUSED),
         (Facts(True, True, "pass", "PendingManualApproval", False), Phase.PROVEN),
         (Facts(True, True, "fail", "Approved", False), Phase.APPROVED),
+        (Facts(True, True, "pass", "Approved", False, superseded=True), Phase.SUPERSEDED),
+        (Facts(True, True, None, "PendingManualApproval", False, superseded=True), Phase.SUPERSEDED),
+        (Facts(True, True, "pass", "Approved", True, superseded=True), Phase.LIVE),
+        (Facts(True, True, None, "Rejected", False, superseded=True), Phase.QUARANTINED),
         (Facts(True, True, "pass", "Approved", True), Phase.LIVE),
         (Facts(True, True, "pass", "Rejected", True), Phase.QUARANTINED),
     ],
@@ -42,6 +46,7 @@ def test_every_phase_settles_whatever_the_facts() -> None:
         (True, False),
         (None, "pass", "fail", "inconclusive"),
         (None, "Approved", "Rejected", "PendingManualApproval"),
+        (True, False),
         (True, False),
     )
     for values in every:

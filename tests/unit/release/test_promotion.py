@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from model_package.metadata import APPROVED_BESIDE, APPROVED_BY, EVIDENCE_DIGEST
 from release.console import Output
 from release.errors import (
     DeclinedError,
@@ -19,8 +22,9 @@ from release.errors import (
     StackLockedError,
     UsageError,
 )
+from release.evidence_document import digest_of
 from release.promotion import Wish, promote
-from tests.unit.release.conftest import PROD, World, arn
+from tests.unit.release.conftest import PROD, RECORDS, World, arn, package, store_evidence
 
 WISH = Wish("tumor-triage", arn(2), "prod", "shadow", None, None, push=False, assume_yes=True)
 
@@ -172,3 +176,84 @@ def test_uncommitted_config_is_not_swept_along(world: World) -> None:
         promote(world.project, WISH, Output())
     world.file.write_text("encryptionsalt: v1:abc\n" + PROD)
     assert promote(world.project, WISH, Output())["to"] == arn(2)
+
+
+APPROVAL = {
+    APPROVED_BY: "arn:aws:sts::111111111111:assumed-role/approver/grace",
+    EVIDENCE_DIGEST: "e" * 64,
+    APPROVED_BESIDE: "3",
+}
+
+
+def test_an_approval_that_a_newer_candidate_ended_is_refused(world: World) -> None:
+    """Unless it is given again, the newer one is rejected, or the version is known in this environment."""
+    world.packages[arn(2)] = package(2, **APPROVAL)
+    with pytest.raises(RefusedError) as ended:
+        promote(world.project, WISH, Output())
+    assert ended.value.what == f"The approval of {arn(2)} has ended: version 4 was registered after it."
+    assert ended.value.do == (
+        "Promote 4 once it is approved, `understudy reject tumor-triage 4`, or have somebody else run "
+        "`understudy approve tumor-triage 2` again."
+    )
+    assert world.file.read_text() == PROD
+
+    pending = world.packages[arn(4)]
+    world.packages[arn(4)] = package(4, "Rejected")
+    assert promote(world.project, WISH, Output())["to"] == arn(2)
+    world.packages[arn(4)] = pending
+    assert promote(world.project, replace(WISH, version=arn(3)), Output())["to"] == arn(3)
+    assert promote(world.project, WISH, Output())["to"] == arn(2), "it has run here before"
+
+
+def test_an_approval_given_again_beside_the_newer_one_is_enough(world: World) -> None:
+    world.packages[arn(2)] = package(2, **{**APPROVAL, APPROVED_BESIDE: "4"})
+    assert promote(world.project, WISH, Output())["to"] == arn(2)
+
+
+def test_an_approval_in_the_console_counts_and_says_that_it_has_no_evidence(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert promote(world.project, WISH, Output())["to"] == arn(2)
+    assert (
+        "was approved in the console or by another tool: that approval carries no evidence." in capsys.readouterr().out
+    )
+    body = world.git("log", "-1", "--format=%b")
+    assert "Approved-by: unknown (in the console or by another tool, no evidence)" in body
+
+
+@pytest.mark.parametrize(
+    ("evidence", "error", "says"),
+    [
+        ({"candidate_digest": "9" * 64}, RefusedError, "The evidence is about another candidate."),
+        ({"digest": "0" * 64}, RefusedError, "The evidence was edited"),
+        (None, MissingError, "There is no object s3://records/evidence/tumor-triage/"),
+    ],
+    ids=["about another", "edited", "gone"],
+)
+def test_the_evidence_that_an_approval_quotes_is_read_again(
+    world: World, s3: Any, evidence: dict[str, str] | None, error: type[Exception], says: str
+) -> None:
+    digest = store_evidence("2" * 64)
+    world.engine.outputs = {"recordsBucket": RECORDS}
+    world.packages[arn(2)] = package(2, **{**APPROVAL, APPROVED_BESIDE: "4", EVIDENCE_DIGEST: digest})
+    wish = replace(WISH, shadow="prod")
+    key = f"evidence/tumor-triage/{'2' * 64}/{digest}.json"
+    s3.delete_object(Bucket=RECORDS, Key=key)
+    if evidence is not None:
+        content = {"candidate_digest": "2" * 64, "verdict": "pass", "reasons": [], **evidence}
+        document = {"digest": digest_of(content), **content}
+        name = key.replace(digest, str(document["digest"]))
+        s3.put_object(Bucket=RECORDS, Key=name, Body=json.dumps(document).encode())
+        world.packages[arn(2)] = package(
+            2, **{**APPROVAL, APPROVED_BESIDE: "4", EVIDENCE_DIGEST: str(document["digest"])}
+        )
+    with pytest.raises(error, match=says):
+        promote(world.project, wish, Output())
+    assert world.file.read_text() == PROD
+
+
+def test_quoted_evidence_that_is_whole_is_enough(world: World, s3: Any) -> None:
+    world.engine.outputs = {"recordsBucket": RECORDS}
+    quoted = {**APPROVAL, APPROVED_BESIDE: "4", EVIDENCE_DIGEST: store_evidence("2" * 64)}
+    world.packages[arn(2)] = package(2, **quoted)
+    assert promote(world.project, replace(WISH, shadow="prod"), Output())["to"] == arn(2)

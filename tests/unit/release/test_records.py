@@ -3,55 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from release import registry
 from release.approval import Request, approve
 from release.console import Output
-from release.errors import InconclusiveError, MissingError, RefusedError
-from release.evidence_document import digest_of
+from release.errors import ExitCode, InconclusiveError, MissingError, RefusedError, UsageError
 from release.records import EvidenceStore, ObjectStore, split_uri
-from tests.unit.release.conftest import World, arn
+from tests.unit.release.conftest import RECORDS as BUCKET
+from tests.unit.release.conftest import World, arn, package, store_evidence
 
-BUCKET = "records"
 CANDIDATE = "4" * 64
 REQUEST = Request("tumor-triage", None, "prod", None, "", assume_yes=True)
 
 
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
-    with mock_aws():
-        client = boto3.client("s3", region_name="us-west-2")
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
-        yield client
-
-
-def stored(verdict: str) -> dict[str, Any]:
-    content = {
-        "candidate_digest": CANDIDATE,
-        "verdict": verdict,
-        "judged_at": datetime.now(UTC).isoformat(),
-        "reasons": [f"it is a {verdict}"],
-    }
-    return {**content, "digest": digest_of(content)}
-
-
 def put(verdict: str) -> str:
-    document = stored(verdict)
-    EvidenceStore(ObjectStore(), BUCKET).put("tumor-triage", CANDIDATE, document["digest"], document)
-    return str(document["digest"])
+    return store_evidence(CANDIDATE, verdict)
 
 
 @pytest.fixture
@@ -101,6 +72,7 @@ def test_approval_quotes_the_evidence(s3: Any, world: World, approved: list[dict
             "approver": "arn:aws:sts::111111111111:assumed-role/approver/grace",
             "evidence_digest": digest,
             "override_reason": "",
+            "beside": 4,
         }
     ]
 
@@ -120,6 +92,33 @@ def test_an_override_is_recorded_with_the_failing_evidence(
     digest = put("fail")
     approve(world.project, replace(REQUEST, override_reason="labels arrive late"), Output())
     assert (approved[0]["evidence_digest"], approved[0]["override_reason"]) == (digest, "labels arrive late")
+
+
+def test_the_content_of_a_quarantined_version_is_not_approved_under_another_number(
+    s3: Any, world: World, approved: list[dict[str, str]]
+) -> None:
+    put("pass")
+    twin = replace(package(4), arn=arn(3), approval="Rejected", description="Rejected by ci: alarm accuracy")
+    world.packages[arn(3)] = twin
+    with pytest.raises(RefusedError, match="has the content of version 3, which is quarantined: Rejected by ci"):
+        approve(world.project, replace(REQUEST, override_reason="again"), Output())
+    world.packages[arn(3)] = replace(twin, image="another image")
+    assert approve(world.project, REQUEST, Output())["arn"] == arn(4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"evidence_digest": "abc"}, "'abc' is no evidence digest."),
+        ({"override_reason": "  "}, "An override needs its reason."),
+    ],
+)
+def test_what_is_no_digest_and_no_reason(
+    world: World, approved: list[dict[str, str]], wrong: dict[str, str], says: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        approve(world.project, replace(REQUEST, **wrong), Output())  # type: ignore[arg-type]
+    assert (refused.value.what, refused.value.exit_code, approved) == (says, ExitCode.USAGE, [])
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket", "https://bucket/key", "s3:///key", ""])

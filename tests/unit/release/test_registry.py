@@ -94,6 +94,7 @@ def test_approval_is_written_on_the_package_and_keeps_what_is_there(stubber: Stu
                 "understudy.artifact_digest": "d",
                 "understudy.author": "ada",
                 "understudy.approved_by": "grace",
+                "understudy.approved_beside": "8",
                 "understudy.evidence_digest": "e",
             },
             "ModelLifeCycle": {
@@ -103,7 +104,39 @@ def test_approval_is_written_on_the_package_and_keeps_what_is_there(stubber: Stu
             },
         },
     )
-    registry.approve(registry.describe(arn(7)), approver="grace", evidence_digest="e", override_reason="")
+    registry.approve(registry.describe(arn(7)), approver="grace", evidence_digest="e", override_reason="", beside=8)
+
+
+def test_an_approval_on_evidence_replaces_an_earlier_override(stubber: Stubber) -> None:
+    before = {"understudy.author": "ada", "understudy.override_reason": "late labels"}
+    stubber.add_response("describe_model_package", described(7, CustomerMetadataProperties=before))
+    said = "Approved by grace, evidence e"
+    stubber.add_response(
+        "update_model_package",
+        {"ModelPackageArn": arn(7)},
+        {
+            "ModelPackageArn": arn(7),
+            "ModelApprovalStatus": "Approved",
+            "ApprovalDescription": said,
+            "CustomerMetadataProperties": {
+                "understudy.author": "ada",
+                "understudy.approved_by": "grace",
+                "understudy.approved_beside": "7",
+                "understudy.evidence_digest": "e",
+            },
+            "CustomerMetadataPropertiesToRemove": ["understudy.override_reason"],
+            "ModelLifeCycle": {"Stage": "Production", "StageStatus": "Approved", "StageDescription": said},
+        },
+    )
+    registry.approve(registry.describe(arn(7)), approver="grace", evidence_digest="e", override_reason="", beside=7)
+
+
+def test_a_deletion_is_safe_to_repeat(stubber: Stubber) -> None:
+    stubber.add_response("delete_model_package", {}, {"ModelPackageName": arn(7)})
+    stubber.add_client_error(
+        "delete_model_package", "ValidationException", f"ModelPackage {arn(7)} does not exist.", 400
+    )
+    assert [registry.delete(arn(7)), registry.delete(arn(7))] == [True, False]
 
 
 def test_a_quarantine_is_a_rejection_with_its_reason_in_the_apis_characters(stubber: Stubber) -> None:
