@@ -134,21 +134,63 @@ def check_role(role_arn: str) -> None:
         )
 
 
+def check_image(image: str, scope: Scope) -> None:
+    """Refuse an image that no registry can have; one of the caller's own registry must be there."""
+    match = _IMAGE.fullmatch(image)
+    if match is None:
+        raise refuse(wording.BAD_IMAGE.format(image=image))
+    if match["account"] != scope.account:
+        return  # AWS's own registries, and other accounts', cannot be looked into.
+    repository = ecr_backends[scope.account][match["region"]].repositories.get(match["repository"])
+    tag = match["tag"] or "latest"
+    known = repository is not None and any(
+        found.image_digest == match["digest"] if match["digest"] else tag in found.image_tags
+        for found in repository.images
+    )
+    if not known:
+        raise refuse(wording.MISSING_IMAGE.format(image=image))
+
+
+def check_model_data(url: str, role_arn: str | None, scope: Scope) -> None:
+    """AWS's refusal, at CreateModel already, of model data that is not there or not in this region."""
+    if not _object_exists(url, scope):
+        raise refuse(
+            f'Could not access model data at {url}. Please ensure that the role "{role_arn}" exists and that its trust '
+            f'relationship policy allows the action "sts:AssumeRole" for the service principal "{SERVICE}". Also '
+            'ensure that the role has "s3:GetObject" permissions and that the object is located in '
+            f"{scope.region}."
+        )
+
+
+def _object_exists(url: str, scope: Scope) -> bool:
+    match = _S3.fullmatch(url)
+    if match is None or match["bucket"] not in s3_backends.bucket_accounts:
+        return False
+    partition, account = s3_backends.bucket_accounts[match["bucket"]]
+    bucket = s3_backends[account][partition].buckets[match["bucket"]]
+    if bucket.region_name != scope.region:
+        return False
+    if match["key"].endswith("/"):
+        return any(key.startswith(match["key"]) for key in bucket.keys)
+    return match["key"] in bucket.keys
+
+
+def _model_data(definition: Description) -> str | None:
+    url: str | None = definition.get("ModelDataUrl")
+    source: dict[str, Any] = definition.get("ModelDataSource", {}).get("S3DataSource", {})
+    return url or source.get("S3Uri")
+
+
+def _is_arn(text: str) -> bool:
+    return text.startswith("arn:") and text.count(":") >= 5
+
+
 def check_image_name(image: str) -> re.Match[str]:
-    """Refuse an image that no registry can have."""
+    """The parts of an image's name; refuses one that no registry can have."""
     match = _IMAGE.fullmatch(image)
     if match is None:
         raise refuse(wording.BAD_IMAGE.format(image=image))
     return match
-
-
-def check_image(image: str, scope: Scope) -> None:
-    """Refuse an image that no registry can have; one of the caller's own registry must be there."""
-    match = check_image_name(image)
-    if match["account"] != scope.account:
-        return  # AWS's own registries, and other accounts', cannot be looked into.
-    if image_digest(image) is None:
-        raise refuse(wording.MISSING_IMAGE.format(image=image))
 
 
 def image_digest(image: str) -> str | None:
@@ -162,41 +204,12 @@ def image_digest(image: str) -> str | None:
     return None
 
 
-def check_model_data(url: str, role_arn: str | None, scope: Scope) -> None:
-    """AWS's refusal, before it answers, of model data that is not there or not in this region."""
+def check_model_data_found(url: str, scope: Scope) -> None:
+    """AWS's words for an object that is not there, in a bucket that is."""
     match = _S3.fullmatch(url)
-    bucket = _bucket(match["bucket"], scope) if match else None
-    if match and bucket is not None and not _holds(bucket, match["key"]):
+    if match is None or match["bucket"] not in s3_backends.bucket_accounts:
+        return
+    partition, account = s3_backends.bucket_accounts[match["bucket"]]
+    bucket = s3_backends[account][partition].buckets[match["bucket"]]
+    if bucket.region_name == scope.region and not any(key.startswith(match["key"]) for key in bucket.keys):
         raise refuse(f"Could not find model data at {url}.")
-    if bucket is None:
-        raise refuse(
-            f'Could not access model data at {url}. Please ensure that the role "{role_arn}" exists and that its trust '
-            f'relationship policy allows the action "sts:AssumeRole" for the service principal "{SERVICE}". Also '
-            'ensure that the role has "s3:GetObject" permissions and that the object is located in '
-            f"{scope.region}."
-        )
-
-
-def _bucket(name: str, scope: Scope) -> Any:
-    """moto's bucket, whoever owns it; None if there is none in this region."""
-    if name not in s3_backends.bucket_accounts:
-        return None
-    partition, account = s3_backends.bucket_accounts[name]
-    bucket = s3_backends[account][partition].buckets[name]
-    return bucket if bucket.region_name == scope.region else None
-
-
-def _holds(bucket: Any, key: str) -> bool:
-    if key.endswith("/"):
-        return any(held.startswith(key) for held in bucket.keys)
-    return key in bucket.keys
-
-
-def _model_data(definition: Description) -> str | None:
-    url: str | None = definition.get("ModelDataUrl")
-    source: dict[str, Any] = definition.get("ModelDataSource", {}).get("S3DataSource", {})
-    return url or source.get("S3Uri")
-
-
-def _is_arn(text: str) -> bool:
-    return text.startswith("arn:") and text.count(":") >= 5

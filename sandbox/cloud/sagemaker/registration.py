@@ -15,7 +15,13 @@ from typing import Any
 from sandbox.cloud.actions import AwsError
 from sandbox.cloud.ports import Cloud, Scope
 from sandbox.cloud.sagemaker import events, wording
-from sandbox.cloud.sagemaker.models import check_image, check_image_name, check_model_data, image_digest
+from sandbox.cloud.sagemaker.models import (
+    check_image,
+    check_image_name,
+    check_model_data,
+    check_model_data_found,
+    image_digest,
+)
 from sandbox.cloud.sagemaker.store import Description, Store, now, refuse, scope_of
 
 # The example of a version in AWS's guide was complete 14 s after it was created.
@@ -69,6 +75,7 @@ def check_containers(request: Mapping[str, Any], scope: Scope, *, versioned: boo
             )
         check_image_name(container["Image"])
         if container.get("ModelDataUrl"):
+            check_model_data_found(container["ModelDataUrl"], scope)
             check_model_data(container["ModelDataUrl"], None, scope)
     if request.get("ValidationSpecification") and request.get("SkipModelValidation") != "All":
         raise refuse(wording.VALIDATION_JOBS)
