@@ -127,7 +127,7 @@ def test_constraints_are_worded_as_aws_words_them() -> None:
     definition = {"ModelName": "fine", "PrimaryContainer": {"Environment": {"bad key": "x", "GOOD": "y"}}}
     assert violations(model, "CreateModel", definition) == (
         "1 validation error detected: Value '{bad key=x, GOOD=y}' at 'primaryContainer.environment' failed to satisfy "
-        "constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 1024, Member must "
-        "have length greater than or equal to 0, Member must satisfy regular expression pattern: "
+        "constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 1024, "
+        "Member must have length greater than or equal to 0, Member must satisfy regular expression pattern: "
         "[a-zA-Z_][a-zA-Z0-9_]*]"
     )

@@ -43,16 +43,17 @@ class Registry(RuleBasedStateMachine):
     @rule(target=versions, approval=APPROVALS, token=st.sampled_from("abc"))
     def register(self, approval: str, token: str) -> int:
         """A token that is known registers nothing: the same request has its version, another one is refused."""
+        token = f"{token}-{approval}"
         request = {
             "ModelPackageGroupName": self.group,
             "ModelApprovalStatus": approval,
-            "ClientToken": f"{token}-{approval}",
+            "ClientToken": token,
             "InferenceSpecification": {"Containers": [{"Image": IMAGE}]},
         }
         arn = self.sagemaker.create_model_package(**request)["ModelPackageArn"]
-        version = self.tokens.get(request["ClientToken"], 0)
+        version = self.tokens.get(token, 0)
         if version not in self.known:
-            self.last = version = self.tokens[request["ClientToken"]] = self.last + 1
+            self.last = version = self.tokens[token] = self.last + 1
             self.known[version] = approval
         assert arn == self.arn(version)
         with pytest.raises(ClientError, match="ConflictException"):
