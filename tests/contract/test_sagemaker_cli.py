@@ -33,8 +33,8 @@ def environment(sandbox: Any) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def aws(environment: dict[str, str]) -> Iterator[Run]:
     """`aws("sagemaker", "list-models")`: the parsed answer; with `fails=True`, what it says on stderr."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", COMMANDS], env=environment, **pipes) as process:
+    command, pipe = [sys.executable, "-c", COMMANDS], subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         commands, answers = process.stdin, process.stdout

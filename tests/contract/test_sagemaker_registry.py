@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import boto3
 import pytest
 
 SCIENTIST = "arn:aws:sts::123456789012:assumed-role/understudy-scientist/scientist"
@@ -156,6 +157,31 @@ def test_a_client_token_is_free_again_when_its_version_is_deleted(lab: Any, grou
     first = lab.version(group, **request)
     lab.sagemaker.delete_model_package(ModelPackageName=first)
     assert lab.version(group, **request).endswith("/2")
+
+
+def test_what_is_named_in_passing_is_not_looked_up_in_another_account(
+    lab: Any, boto: Any, group: str, refused: Any
+) -> None:
+    arn = lab.version(group)
+    keys = boto("sts").assume_role(RoleArn="arn:aws:iam::222222222222:role/other", RoleSessionName="me")["Credentials"]
+    other = boto3.client(
+        "sagemaker",
+        endpoint_url=lab.sagemaker.meta.endpoint_url,
+        region_name="us-west-2",
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )
+    answer = other.batch_describe_model_package(ModelPackageArnList=[arn])
+    assert "ModelPackageSummaries" not in answer
+    error = answer["BatchDescribeModelPackageErrorMap"][arn]
+    assert error["ErrorCode"] == "AccessDeniedException"
+    assert error["ErrorResponse"].endswith(
+        f"on resource: {arn} because no resource-based policy allows the sagemaker:DescribeModelPackage action"
+    )
+    other.create_model_package_group(ModelPackageGroupName=group)
+    with refused("AccessDeniedException", arn):
+        other.create_model_package(ModelPackageGroupName=group, SourceUri=arn)
 
 
 def test_nothing_is_discoverable_from_other_accounts(lab: Any, group: str) -> None:

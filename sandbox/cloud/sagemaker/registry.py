@@ -174,7 +174,7 @@ class Registry:
         answer: Description = {"ModelPackageSummaries": {}, "BatchDescribeModelPackageErrorMap": {}}
         for package_arn in call["ModelPackageArnList"]:
             try:
-                package = self._package(call, package_arn)
+                package = self._own_package(call, package_arn)
             except AwsError as error:
                 problem = {"ErrorCode": error.code, "ErrorResponse": error.message}
                 answer["BatchDescribeModelPackageErrorMap"][package_arn] = problem
@@ -257,6 +257,17 @@ class Registry:
             raise refuse(wording.MISSING_PACKAGE.format(arn=package_arn))
         return package
 
+    def _own_package(self, call: Call, package_arn: str) -> Description:
+        """A package that a request names in passing; another account's, whatever it grants, is not served this way."""
+        if scope_of(package_arn).account != call.scope.account:
+            action = "sagemaker:DescribeModelPackage"
+            raise AwsError(
+                "AccessDeniedException",
+                f"User: {call.caller} is not authorized to perform: {action} on resource: {package_arn} because no "
+                f"resource-based policy allows the {action} action",
+            )
+        return self._package(call, package_arn)
+
     def _versioned(self, call: Call, group_name: str) -> Description:
         shelf, group = self._group(call)
         name = group["ModelPackageGroupName"]
@@ -289,7 +300,7 @@ class Registry:
         source = call.get("SourceUri") or ""
         if call.get("InferenceSpecification") or ":model-package/" not in source:
             return {}
-        package = self._package(call, source)
+        package = self._own_package(call, source)
         return copy.deepcopy({member: package[member] for member in _CLONED if member in package})
 
     def _registered_before(self, call: Call, name: str) -> str | None:
