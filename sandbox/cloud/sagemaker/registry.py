@@ -1,22 +1,22 @@
-"""The model registry: groups, numbered versions, approval.
+"""The model registry: numbered versions and their approval.
 
 A version keeps everything that was registered with it and every change names what it changes: an update leaves alone
-what it does not mention. What a request names is found in `_group` and `_package`, and nowhere else.
+what it does not mention. What a request names is found by `PackageGroups.find` and `_package`, and nowhere else.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-import re
 from collections.abc import Mapping
 
 from sandbox.cloud.actions import AwsError, Call, Handler
 from sandbox.cloud.ports import Cloud
 from sandbox.cloud.sagemaker import wording
 from sandbox.cloud.sagemaker.listing import page
+from sandbox.cloud.sagemaker.package_groups import PackageGroups, user_context
 from sandbox.cloud.sagemaker.registration import Registrations, check_containers
-from sandbox.cloud.sagemaker.store import Description, Shelf, Store, arn, now, refuse, scope_of
+from sandbox.cloud.sagemaker.store import Description, Store, arn, now, refuse, scope_of
 
 MAXIMUM_METADATA = 50
 MAXIMUM_ADDITIONAL_SPECIFICATIONS = 15
@@ -54,25 +54,18 @@ _UPDATED = (
 )
 # What a version that is registered from another one (SourceUri is its ARN) takes over.
 _CLONED = ("InferenceSpecification", "AdditionalInferenceSpecifications")
-_GROUP = re.compile(r"arn:aws:sagemaker:[a-z0-9-]+:\d{12}:model-package-group/(?P<name>[^/]+)")
 
 
 class Registry:
-    """Model package groups, their policies, and model packages."""
+    """Create, describe, update, list and delete model packages."""
 
-    def __init__(self, cloud: Cloud, store: Store) -> None:
+    def __init__(self, cloud: Cloud, store: Store, groups: PackageGroups) -> None:
         self._store = store
+        self._groups = groups
         self._registrations = Registrations(cloud, store)
 
     def handlers(self) -> dict[str, Handler]:
         return {
-            "CreateModelPackageGroup": self.create_group,
-            "DescribeModelPackageGroup": self.describe_group,
-            "ListModelPackageGroups": self.list_groups,
-            "DeleteModelPackageGroup": self.delete_group,
-            "PutModelPackageGroupPolicy": self.put_policy,
-            "GetModelPackageGroupPolicy": self.get_policy,
-            "DeleteModelPackageGroupPolicy": self.delete_policy,
             "CreateModelPackage": self.create,
             "DescribeModelPackage": self.describe,
             "BatchDescribeModelPackage": self.batch_describe,
@@ -80,59 +73,6 @@ class Registry:
             "ListModelPackages": self.list_packages,
             "DeleteModelPackage": self.delete,
         }
-
-    # -- groups
-
-    def create_group(self, call: Call) -> Description:
-        shelf, name = self._store.shelf(call.scope), call["ModelPackageGroupName"]
-        group_arn = arn(call.scope, "model-package-group", name)
-        if name in shelf.package_groups:
-            raise refuse(f"Model Package Group already exists: {group_arn}")
-        group = {
-            "ModelPackageGroupName": name,
-            "ModelPackageGroupArn": group_arn,
-            "CreationTime": now(),
-            "CreatedBy": _user(call),
-            "ModelPackageGroupStatus": "Completed",
-        }
-        group |= {m: call[m] for m in ("ModelPackageGroupDescription", "ManagedConfiguration") if call.get(m)}
-        shelf.package_groups[name] = group
-        shelf.tag(group_arn, call.get("Tags"))
-        return {"ModelPackageGroupArn": group_arn}
-
-    def describe_group(self, call: Call) -> Description:
-        return self._group(call)[1]
-
-    def list_groups(self, call: Call) -> Description:
-        groups = self._store.shelf(call.scope).package_groups.values()
-        # What accounts make discoverable to each other (AWS RAM) does not exist here; policies alone do not list.
-        shown = [] if call.get("CrossAccountFilterOption") == "CrossAccount" else groups
-        return page(call, "ModelPackageGroupSummaryList", shown, name="ModelPackageGroupName", order="Ascending")
-
-    def delete_group(self, call: Call) -> None:
-        shelf, group = self._group(call)
-        name = group["ModelPackageGroupName"]
-        if any(package.get("ModelPackageGroupName") == name for package in shelf.packages.values()):
-            raise AwsError("ConflictException", wording.GROUP_NOT_EMPTY.format(arn=group["ModelPackageGroupArn"]))
-        del shelf.package_groups[name]
-        shelf.group_policies.pop(name, None)
-        shelf.tags.pop(group["ModelPackageGroupArn"], None)
-
-    def put_policy(self, call: Call) -> Description:
-        shelf, group = self._group(call, "Cannot find Model Package Group: {arn}")
-        _check_policy(call["ResourcePolicy"])
-        shelf.group_policies[group["ModelPackageGroupName"]] = call["ResourcePolicy"]
-        return {"ModelPackageGroupArn": group["ModelPackageGroupArn"]}
-
-    def get_policy(self, call: Call) -> Description:
-        shelf, group = self._policy_group(call)
-        return {"ResourcePolicy": shelf.group_policies[group["ModelPackageGroupName"]]}
-
-    def delete_policy(self, call: Call) -> None:
-        shelf, group = self._policy_group(call)
-        del shelf.group_policies[group["ModelPackageGroupName"]]
-
-    # -- packages
 
     def create(self, call: Call) -> Description:
         name, group_name = call.get("ModelPackageName"), call.get("ModelPackageGroupName")
@@ -155,7 +95,7 @@ class Registry:
         package_arn = package["ModelPackageArn"]
         shelf = self._store.shelf_of(package_arn)
         if group_name:
-            shelf.last_versions[package["ModelPackageGroupName"]] = package["ModelPackageVersion"]
+            shelf.last_versions[package["ModelPackageGroupName"].lower()] = package["ModelPackageVersion"]
         shelf.packages[package_arn] = package
         shelf.tag(package_arn, call.get("Tags"))
         if call.get("ClientToken"):
@@ -202,7 +142,7 @@ class Registry:
             changed["AdditionalInferenceSpecifications"] = together
         check_containers(changed, call.scope, versioned="ModelPackageVersion" in package)
         package.update(copy.deepcopy(changed))
-        package |= {"LastModifiedTime": now(), "LastModifiedBy": _user(call)}
+        package |= {"LastModifiedTime": now(), "LastModifiedBy": user_context(call)}
         self._registrations.announce(package, sorted(changed))
         return {"ModelPackageArn": package["ModelPackageArn"]}
 
@@ -211,7 +151,7 @@ class Registry:
         kind = call.get("ModelPackageType") or ("Versioned" if group_name else "Unversioned")
         shelf = self._store.shelf(call.scope)
         if group_name:
-            shelf, group = self._group(call)
+            shelf, group = self._groups.find(call)
             group_name = group["ModelPackageGroupName"]
         kept = [
             package
@@ -231,23 +171,6 @@ class Registry:
         shelf.tags.pop(package_arn, None)
 
     # -- parts
-
-    def _group(self, call: Call, missing: str = "ModelPackageGroup {arn} does not exist.") -> tuple[Shelf, Description]:
-        """The group that a request names, by name or ARN (another account's too), and the shelf it is on."""
-        named = call["ModelPackageGroupName"]
-        match = _GROUP.fullmatch(named)
-        scope, name = (scope_of(named), match["name"]) if match else (call.scope, named)
-        shelf = self._store.shelf(scope)
-        group = shelf.package_groups.get(name)
-        if group is None:
-            raise refuse(missing.format(arn=arn(scope, "model-package-group", name)))
-        return shelf, group
-
-    def _policy_group(self, call: Call) -> tuple[Shelf, Description]:
-        shelf, group = self._group(call, "Cannot find Model Package Group: {arn}")
-        if group["ModelPackageGroupName"] not in shelf.group_policies:
-            raise refuse(f"Cannot find resource policy for: {group['ModelPackageGroupArn']}")
-        return shelf, group
 
     def _package(self, call: Call, name: str) -> Description:
         """The package that a request names, by name or ARN (another account's too)."""
@@ -269,9 +192,9 @@ class Registry:
         return self._package(call, package_arn)
 
     def _versioned(self, call: Call, group_name: str) -> Description:
-        shelf, group = self._group(call)
+        shelf, group = self._groups.find(call)
         name = group["ModelPackageGroupName"]
-        version = shelf.last_versions.get(name, 0) + 1
+        version = shelf.last_versions.get(name.lower(), 0) + 1
         package_arn = f"{group['ModelPackageGroupArn'].replace(':model-package-group/', ':model-package/')}/{version}"
         return {
             **self._basis(call, package_arn),
@@ -290,7 +213,7 @@ class Registry:
         return {
             "ModelPackageArn": package_arn,
             "CreationTime": now(),
-            "CreatedBy": _user(call),
+            "CreatedBy": user_context(call),
             "ModelPackageStatus": "Pending",
             "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
             "CertifyForMarketplace": False,
@@ -317,23 +240,10 @@ class Registry:
         return package_arn
 
 
-def _check_policy(text: str) -> None:
-    """Refuse what is no policy document."""
-    try:
-        document = json.loads(text)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict) or not document.get("Statement"):
-        raise refuse(wording.MALFORMED_POLICY)
-
-
 def _sanitized(card: Mapping[str, str]) -> Description:
     """A model card without what may be encrypted, as `IncludedData: MetadataOnly` shows it."""
-    rating = json.loads(card.get("ModelCardContent") or "{}").get("intended_uses", {}).get("risk_rating")
-    content = {} if rating is None else {"intended_uses": {"risk_rating": rating}}
-    return {**card, "ModelCardContent": json.dumps(content)}
-
-
-def _user(call: Call) -> Description:
-    """UserContext of whoever calls."""
-    return {"IamIdentity": {"Arn": call.caller, "PrincipalId": call.caller.rsplit("/", 1)[-1]}}
+    try:
+        rating = json.loads(card["ModelCardContent"])["intended_uses"]["risk_rating"]
+    except (KeyError, TypeError, ValueError):
+        return {**card, "ModelCardContent": "{}"}
+    return {**card, "ModelCardContent": json.dumps({"intended_uses": {"risk_rating": rating}})}

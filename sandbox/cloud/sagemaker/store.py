@@ -23,7 +23,7 @@ Description = dict[str, Any]
 
 @dataclass
 class Shelf:
-    """The resources of one account in one region, by name (packages by ARN)."""
+    """The resources of one account in one region, by name (packages by ARN, groups by name in lower case)."""
 
     models: dict[str, Description] = field(default_factory=dict)
     endpoint_configs: dict[str, Description] = field(default_factory=dict)

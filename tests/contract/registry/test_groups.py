@@ -30,6 +30,18 @@ def test_a_group_is_described_by_name_and_by_arn(target: Any, group: str) -> Non
     assert by_name["ModelPackageGroupDescription"] == "made by Understudy's tests"
 
 
+@pytest.mark.inferred("that names differ by more than case, as ARNs are in lower case")
+def test_a_group_with_capitals_has_an_arn_without(target: Any, refused: Any) -> None:
+    name = target.group(suffix="-Capitals")
+    arn = target.arn("model-package-group", name.lower())
+    found = target.sagemaker.describe_model_package_group(ModelPackageGroupName=arn)
+    assert (found["ModelPackageGroupName"], found["ModelPackageGroupArn"]) == (name, arn)
+    assert target.registered(arn) == target.arn("model-package", f"{name.lower()}/1")
+    assert target.versions(name) == target.versions(arn)
+    with refused("ValidationException", f"Model Package Group already exists: {arn}"):
+        target.sagemaker.create_model_package_group(ModelPackageGroupName=name.lower())
+
+
 def test_a_group_is_made_once(target: Any, group: str, refused: Any) -> None:
     arn = target.arn("model-package-group", group)
     with refused("ValidationException", f"Model Package Group already exists: {arn}"):

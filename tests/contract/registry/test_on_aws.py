@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.skipif(os.environ.get("UNDERSTUDY_TEST_AWS") == "1", reason="this is that run")
 def test_the_suite_runs_where_the_environment_points_and_leaves_nothing(lab: Any, sandbox: Any) -> None:
     def left() -> tuple[list[str], list[str]]:
@@ -38,7 +39,7 @@ def test_the_suite_runs_where_the_environment_points_and_leaves_nothing(lab: Any
         env=environment,
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=150,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:]

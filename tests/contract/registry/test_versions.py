@@ -27,6 +27,7 @@ def test_a_version_is_not_completed_at_once(target: Any, group: str) -> None:
     assert target.describe(target.register(group))["ModelPackageStatus"] in ("Pending", "InProgress")
 
 
+@pytest.mark.inferred("that the number of a deleted version is not given again")
 def test_a_number_is_not_given_twice(target: Any, group: str) -> None:
     target.sagemaker.delete_model_package(ModelPackageName=target.registered(group))
     assert target.registered(group).endswith("/2")
@@ -86,6 +87,7 @@ def test_everything_registered_is_described_and_kept_by_an_update(target: Any, g
     assert after == before
 
 
+@pytest.mark.inferred("that every approval status may follow every other")
 def test_approval_goes_any_way_and_says_why(target: Any, group: str) -> None:
     arn = target.registered(group)
     for status in ("Approved", "Rejected", "PendingManualApproval", "Approved"):
@@ -109,6 +111,7 @@ def test_the_container_can_be_changed(target: Any, group: str) -> None:
     assert container["Environment"] == {"SAGEMAKER_PROGRAM": "inference.py"}
 
 
+@pytest.mark.inferred("that a clone needs no InferenceSpecification of its own")
 def test_a_version_is_cloned_by_its_arn(target: Any, group: str) -> None:
     arn = target.registered(group)
     request = {"ModelPackageGroupName": group, "SourceUri": arn}
@@ -139,6 +142,7 @@ def test_versions_have_no_tags(target: Any, group: str, refused: Any) -> None:
     assert target.versions(group) == []
 
 
+@pytest.mark.inferred("that missing model data is refused before CreateModelPackage answers")
 def test_model_data_has_to_be_there(target: Any, group: str, refused: Any) -> None:
     missing = target.model_data.replace("model.tar.gz", "nothing.tar.gz")
     with refused("ValidationException"):
@@ -162,6 +166,7 @@ def test_metadata_out_of_bounds_breaks_a_constraint(target: Any, group: str, ref
         target.register(group, CustomerMetadataProperties={"understudy.note": "x" * 257})
 
 
+@pytest.mark.inferred("that a missing version is an entry of the error map")
 def test_several_versions_are_described_at_once(target: Any, group: str) -> None:
     arns, missing = [target.registered(group) for _ in range(2)], target.arn("model-package", f"{group}/99")
     answer = target.sagemaker.batch_describe_model_package(ModelPackageArnList=[*arns, missing])
