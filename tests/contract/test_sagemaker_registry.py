@@ -191,6 +191,25 @@ def test_nothing_is_discoverable_from_other_accounts(lab: Any, group: str) -> No
     assert lab.sagemaker.search(Resource="ModelPackage", CrossAccountFilterOption="CrossAccount")["Results"] == []
 
 
+@pytest.mark.parametrize(
+    ("resource", "expression", "reason"),
+    [
+        ("Pipeline", {}, "does not cover resource type Pipeline"),
+        (
+            "ModelPackage",
+            {"NestedFilters": [{"NestedPropertyName": "A", "Filters": [{"Name": "A.B", "Value": "c"}]}]},
+            "does not cover NestedFilters",
+        ),
+        ("ModelPackage", {"SubExpressions": [{"Filters": [{"Name": "Nothing", "Value": "c"}]}]}, "Nothing"),
+    ],
+)
+def test_a_search_that_is_not_served_is_refused(
+    lab: Any, refused: Any, resource: str, expression: dict[str, Any], reason: str
+) -> None:
+    with refused("ValidationException", reason):
+        lab.sagemaker.search(Resource=resource, SearchExpression=expression)
+
+
 def test_a_version_has_at_most_fifteen_additional_specifications(lab: Any, group: str, refused: Any) -> None:
     container = {"Image": lab.container("v1")["Image"]}
     more = [{"Name": f"more-{number}", "Containers": [container]} for number in range(8)]

@@ -8,7 +8,6 @@ these texts; tests match on the code and the part that names the reason.
 UNAPPROVED_PACKAGE = 'Model package "{arn}" is {status}; a versioned model package must be Approved to be deployed.'
 # That a package which is not completed (or has no containers) cannot be deployed: inferred.
 INCOMPLETE_PACKAGE = 'Model package "{arn}" is {status}; only a completed one with containers can be deployed.'
-MISSING_PACKAGE = "ModelPackage {arn} does not exist."
 MISSING_IMAGE = "Requested image {image} not found."
 BAD_IMAGE = 'The image "{image}" is not of the form <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>.'
 CONTAINER_SOURCES = "Exactly one of Image and ModelPackageName must be specified for container {index}."
