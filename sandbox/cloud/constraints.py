@@ -40,13 +40,36 @@ def _check(shape: Shape, value: Any, path: str) -> Iterator[str]:
             yield from _check(shape.member, item, f"{path}.{index}.member")
     elif shape.type_name == "map" and isinstance(value, Mapping):
         yield from _length(shape, value, path)
-        for key, item in value.items():
-            yield from _check(shape.value, item, f"{path}.{key}.member")
+        yield from _entries(shape, value, path)
     elif shape.type_name == "string" and isinstance(value, str):
         yield from _length(shape, value, path)
         yield from _text(shape, value, path)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield from _range(shape, value, path)
+
+
+def _entries(shape: Shape, value: Mapping[str, Any], path: str) -> Iterator[str]:
+    """A map's keys and values; AWS reports each of the two once, with all its constraints."""
+    shown = "{" + ", ".join(f"{key}={item}" for key, item in value.items()) + "}"
+    for part, member, items in (("keys", shape.key, value), ("value", shape.value, value.values())):
+        if member.type_name == "string" and any(problem for item in items for problem in _check(member, item, path)):
+            yield _problem(shown, path, f"Map {part} must satisfy constraint: [{', '.join(_rules(member))}]")
+    if shape.value.type_name != "string":
+        for key, item in value.items():
+            yield from _check(shape.value, item, f"{path}.{key}.member")
+
+
+def _rules(shape: Shape) -> Iterator[str]:
+    """All constraints of a string."""
+    metadata = shape.metadata
+    if "max" in metadata:
+        yield f"Member must have length less than or equal to {metadata['max']}"
+    if "min" in metadata:
+        yield f"Member must have length greater than or equal to {metadata['min']}"
+    if "pattern" in metadata:
+        yield f"Member must satisfy regular expression pattern: {metadata['pattern']}"
+    if "enum" in metadata:
+        yield f"Member must satisfy enum value set: [{', '.join(metadata['enum'])}]"
 
 
 def _text(shape: Shape, value: str, path: str) -> Iterator[str]:

@@ -124,3 +124,10 @@ def test_constraints_are_worded_as_aws_words_them() -> None:
         "enum value set: [Name, CreationTime, Status]; Value '0' at 'maxResults' failed to satisfy constraint: Member "
         "must have value greater than or equal to 1"
     )
+    definition = {"ModelName": "fine", "PrimaryContainer": {"Environment": {"bad key": "x", "GOOD": "y"}}}
+    assert violations(model, "CreateModel", definition) == (
+        "1 validation error detected: Value '{bad key=x, GOOD=y}' at 'primaryContainer.environment' failed to satisfy "
+        "constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 1024, "
+        "Member must have length greater than or equal to 0, Member must satisfy regular expression pattern: "
+        "[a-zA-Z_][a-zA-Z0-9_]*]"
+    )

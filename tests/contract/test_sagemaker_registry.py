@@ -1,14 +1,19 @@
-"""The model registry: versions, approval, what an update keeps, what is refused."""
+"""The registry in the sandbox: what no test may do in a real account, or only the sandbox lets a test see.
+
+What holds on AWS as well is in `registry/`.
+"""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import boto3
 import pytest
 
-ACCOUNT = "arn:aws:sagemaker:us-west-2:123456789012"
 SCIENTIST = "arn:aws:sts::123456789012:assumed-role/understudy-scientist/scientist"
 APPROVER = "arn:aws:sts::123456789012:assumed-role/understudy-approver/approver"
+ECR = "123456789012.dkr.ecr.us-west-2.amazonaws.com"
 
 
 @pytest.fixture
@@ -18,67 +23,25 @@ def group(lab: Any, unique: Any) -> str:
     return name
 
 
-def register(lab: Any, group: str, **members: Any) -> str:
-    specification = {
-        "Containers": [lab.container("v1")],
-        "SupportedContentTypes": ["text/csv"],
-        "SupportedResponseMIMETypes": ["text/csv"],
-    }
-    members = {"InferenceSpecification": specification, **members}
-    return str(lab.sagemaker.create_model_package(ModelPackageGroupName=group, **members)["ModelPackageArn"])
-
-
-def describe(lab: Any, arn: str) -> dict[str, Any]:
+def settled(lab: Any, arn: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 20
+    while lab.package_status(arn) in ("Pending", "InProgress"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     answer: dict[str, Any] = lab.sagemaker.describe_model_package(ModelPackageName=arn)
-    answer.pop("ResponseMetadata")
     return answer
 
 
-def test_versions_are_numbered_and_say_who_registered_them(lab: Any, group: str) -> None:
-    first, second = register(lab, group), register(lab, group)
-    assert first == f"{ACCOUNT}:model-package/{group}/1"
-    assert second == f"{ACCOUNT}:model-package/{group}/2"
-    package = describe(lab, second)
-    assert package["ModelPackageVersion"] == 2
-    assert package["ModelApprovalStatus"] == "PendingManualApproval"
-    assert package["ModelPackageStatus"] == "Completed"
-    assert package["CreatedBy"]["IamIdentity"]["Arn"] == SCIENTIST
-    assert not [name for name, value in package.items() if value in ({}, [], None, "")]
-    lab.sagemaker.delete_model_package(ModelPackageName=second)
-    assert register(lab, group).endswith("/3")
-
-
-def test_a_client_token_registers_once(lab: Any, group: str) -> None:
-    assert register(lab, group, ClientToken="once") == register(lab, group, ClientToken="once")
-    assert len(lab.sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]) == 1
-
-
-def test_an_update_keeps_what_it_does_not_name(lab: Any, boto: Any, group: str) -> None:
-    arn = register(
-        lab,
-        group,
-        ModelApprovalStatus="Approved",
-        CustomerMetadataProperties={"understudy.author": "me", "kept": "yes"},
-        SourceUri="s3://somewhere/source",
-        ModelLifeCycle={"Stage": "Staging", "StageStatus": "Pending"},
-        SkipModelValidation="All",
-    )
-    before = describe(lab, arn)
-    boto("sagemaker", profile="approver").update_model_package(
-        ModelPackageArn=arn,
-        CustomerMetadataProperties={"understudy.approved_by": "you"},
-        CustomerMetadataPropertiesToRemove=["kept"],
-    )
-    after = describe(lab, arn)
-    assert after.pop("LastModifiedBy")["IamIdentity"]["Arn"] == APPROVER
-    assert after.pop("LastModifiedTime") >= before["CreationTime"]
-    assert after.pop("CustomerMetadataProperties") == {"understudy.author": "me", "understudy.approved_by": "you"}
-    before.pop("CustomerMetadataProperties")
-    assert after == before
+def test_each_person_is_named(lab: Any, boto: Any, group: str) -> None:
+    arn = lab.version(group)
+    boto("sagemaker", profile="approver").update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    version = lab.sagemaker.describe_model_package(ModelPackageName=arn)
+    assert version["CreatedBy"]["IamIdentity"]["Arn"] == SCIENTIST
+    assert version["LastModifiedBy"]["IamIdentity"]["Arn"] == APPROVER
 
 
 def test_approval_decides_what_a_model_may_run(lab: Any, group: str, refused: Any, unique: Any) -> None:
-    arn = register(lab, group)
+    arn = lab.version(group)
     request = {"ExecutionRoleArn": lab.role, "PrimaryContainer": {"ModelPackageName": arn}}
     with refused("ValidationException", arn, "PendingManualApproval"):
         lab.sagemaker.create_model(ModelName=unique("model"), **request)
@@ -92,62 +55,189 @@ def test_approval_decides_what_a_model_may_run(lab: Any, group: str, refused: An
         lab.sagemaker.create_model(ModelName=unique("model"), **request)
 
 
-def test_what_names_no_group_or_too_much_is_refused(lab: Any, group: str, refused: Any) -> None:
-    with refused("ValidationException", "Both ModelPackageName and ModelPackageGroupName are provided in the input."):
-        register(lab, group, ModelPackageName="both")
-    with refused("ValidationException", "Missing ARN."):
-        lab.sagemaker.create_model_package()
-    with refused("ValidationException", f"ModelPackageGroup {ACCOUNT}:model-package-group/nobody does not exist."):
-        register(lab, "nobody")
-    with refused("ValidationException", "Tags are not supported"):
-        register(lab, group, Tags=[{"Key": "a", "Value": "b"}])
-    arn = register(lab, group)
+@pytest.fixture
+def repository(boto: Any, unique: Any) -> str:
+    name = str(unique("understudy/images"))
+    boto("ecr").create_repository(repositoryName=name)
+    return name
+
+
+def image(boto: Any, repository: str, tag: str) -> str:
+    """Push a manifest under a tag; returns its digest."""
+    manifest = (
+        f'{{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "n": "{tag}"}}'
+    )
+    put = boto("ecr").put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag)
+    return str(put["image"]["imageId"]["imageDigest"])
+
+
+def specification(lab: Any, uri: str) -> dict[str, Any]:
+    return {"Containers": [{**lab.container("v1"), "Image": uri}], "SupportedContentTypes": ["text/csv"]}
+
+
+def test_a_tag_is_resolved_to_its_digest_when_it_is_registered(
+    lab: Any, boto: Any, group: str, repository: str
+) -> None:
+    digest = image(boto, repository, "one")
+    for reference in (":one", f"@{digest}"):
+        arn = lab.version(group, InferenceSpecification=specification(lab, f"{ECR}/{repository}{reference}"))
+        (container,) = settled(lab, arn)["InferenceSpecification"]["Containers"]
+        assert container["Image"] == f"{ECR}/{repository}{reference}"
+        assert container["ImageDigest"] == digest
+
+
+def test_a_version_fails_with_the_reason_where_its_image_is_missing(
+    lab: Any, group: str, repository: str, refused: Any, unique: Any
+) -> None:
+    uri = f"{ECR}/{repository}:nothing"
+    request = {"InferenceSpecification": specification(lab, uri), "ModelApprovalStatus": "Approved"}
+    arn = lab.sagemaker.create_model_package(ModelPackageGroupName=group, **request)["ModelPackageArn"]
+    version = settled(lab, arn)
+    assert version["ModelPackageStatus"] == "Failed"
+    (scan,) = version["ModelPackageStatusDetails"]["ImageScanStatuses"]
+    assert scan["Status"] == "Failed"
+    assert uri in scan["FailureReason"]
+    with refused("ValidationException", arn, "Failed"):
+        lab.sagemaker.create_model(
+            ModelName=unique("model"), ExecutionRoleArn=lab.role, PrimaryContainer={"ModelPackageName": arn}
+        )
+
+
+def test_what_no_registry_can_have_is_refused_at_once(lab: Any, group: str, refused: Any) -> None:
+    with refused("ValidationException", 'The image "xgboost:latest" is not of the form'):
+        lab.sagemaker.create_model_package(
+            ModelPackageGroupName=group, InferenceSpecification=specification(lab, "xgboost:latest")
+        )
+
+
+def test_validation_jobs_are_refused_not_pretended(lab: Any, group: str, refused: Any) -> None:
+    validation = {
+        "ValidationRole": lab.role,
+        "ValidationProfiles": [
+            {
+                "ProfileName": "batch",
+                "TransformJobDefinition": {
+                    "TransformInput": {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://a/b"}}},
+                    "TransformOutput": {"S3OutputPath": "s3://a/c"},
+                    "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+                },
+            }
+        ],
+    }
+    with refused("ValidationException", "Validation jobs are not run here"):
+        lab.version(group, ValidationSpecification=validation)
+    lab.version(group, ValidationSpecification=validation, SkipModelValidation="All")
+
+
+def test_a_package_without_a_group_has_a_name_and_no_version(lab: Any, refused: Any, unique: Any) -> None:
+    name = unique("package")
+    container = {member: value for member, value in lab.container("v1").items() if member != "Environment"}
+    request = {"ModelPackageName": name, "InferenceSpecification": {"Containers": [container]}}
+    arn = lab.sagemaker.create_model_package(**request)["ModelPackageArn"]
+    package = settled(lab, name)
+    assert package["ModelPackageName"] == name
+    assert package["ModelPackageArn"] == arn
+    assert "ModelPackageVersion" not in package
+    assert "ModelApprovalStatus" not in package
+    listed = lab.sagemaker.list_model_packages(NameContains=name)["ModelPackageSummaryList"]
+    assert [one["ModelPackageName"] for one in listed] == [name]
+    with refused("ValidationException", f"Model Package already exists: {arn}"):
+        lab.sagemaker.create_model_package(**{**request, "ClientToken": "another"})
+    with refused("ValidationException", "Environment variable map cannot be specified when using non-versioned"):
+        lab.sagemaker.create_model_package(
+            ModelPackageName=unique("package"), InferenceSpecification={"Containers": [lab.container("v1")]}
+        )
+    lab.sagemaker.delete_model_package(ModelPackageName=name)
+    with refused("ValidationException", f"ModelPackage {arn} does not exist."):
+        lab.sagemaker.describe_model_package(ModelPackageName=name)
+
+
+def test_a_client_token_is_free_again_when_its_version_is_deleted(lab: Any, group: str) -> None:
+    request = {"ClientToken": "once", "InferenceSpecification": specification(lab, lab.container("v1")["Image"])}
+    first = lab.version(group, **request)
+    lab.sagemaker.delete_model_package(ModelPackageName=first)
+    assert lab.version(group, **request).endswith("/2")
+
+
+def test_what_is_named_in_passing_is_not_looked_up_in_another_account(
+    lab: Any, boto: Any, group: str, refused: Any
+) -> None:
+    arn = lab.version(group)
+    keys = boto("sts").assume_role(RoleArn="arn:aws:iam::222222222222:role/other", RoleSessionName="me")["Credentials"]
+    other = boto3.client(
+        "sagemaker",
+        endpoint_url=lab.sagemaker.meta.endpoint_url,
+        region_name="us-west-2",
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )
+    answer = other.batch_describe_model_package(ModelPackageArnList=[arn])
+    assert "ModelPackageSummaries" not in answer
+    error = answer["BatchDescribeModelPackageErrorMap"][arn]
+    assert error["ErrorCode"] == "AccessDeniedException"
+    assert error["ErrorResponse"].endswith(
+        f"on resource: {arn} because no resource-based policy allows the sagemaker:DescribeModelPackage action"
+    )
+    other.create_model_package_group(ModelPackageGroupName=group)
+    with refused("AccessDeniedException", arn):
+        other.create_model_package(ModelPackageGroupName=group, SourceUri=arn)
+
+
+def test_nothing_is_discoverable_from_other_accounts(lab: Any, group: str) -> None:
+    lab.version(group)
+    groups = lab.sagemaker.list_model_package_groups(CrossAccountFilterOption="CrossAccount")
+    assert groups["ModelPackageGroupSummaryList"] == []
+    assert lab.sagemaker.search(Resource="ModelPackage", CrossAccountFilterOption="CrossAccount")["Results"] == []
+
+
+@pytest.mark.parametrize(
+    ("resource", "expression", "reason"),
+    [
+        ("Pipeline", {}, "does not cover resource type Pipeline"),
+        (
+            "ModelPackage",
+            {"NestedFilters": [{"NestedPropertyName": "A", "Filters": [{"Name": "A.B", "Value": "c"}]}]},
+            "does not cover NestedFilters",
+        ),
+        ("ModelPackage", {"SubExpressions": [{"Filters": [{"Name": "Nothing", "Value": "c"}]}]}, "Nothing"),
+    ],
+)
+def test_a_search_that_is_not_served_is_refused(
+    lab: Any, refused: Any, resource: str, expression: dict[str, Any], reason: str
+) -> None:
+    with refused("ValidationException", reason):
+        lab.sagemaker.search(Resource=resource, SearchExpression=expression)
+
+
+def test_a_version_has_at_most_fifteen_additional_specifications(lab: Any, group: str, refused: Any) -> None:
+    container = {"Image": lab.container("v1")["Image"]}
+    more = [{"Name": f"more-{number}", "Containers": [container]} for number in range(8)]
+    arn = lab.version(group, AdditionalInferenceSpecifications=more)
+    change = {"ModelPackageArn": arn, "AdditionalInferenceSpecificationsToAdd": more}
+    with refused("ValidationException", "at most 15 additional"):
+        lab.sagemaker.update_model_package(**change)
+    lab.sagemaker.update_model_package(**{**change, "AdditionalInferenceSpecificationsToAdd": more[:7]})
+    version = lab.sagemaker.describe_model_package(ModelPackageName=arn)
+    assert len(version["AdditionalInferenceSpecifications"]) == 15
+
+
+def test_tags_are_refused_with_their_reason(lab: Any, group: str, refused: Any) -> None:
+    arn = lab.version(group)
     with refused("ValidationException", "Tags are not supported"):
         lab.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "b"}])
-    with refused("ValidationException", "does not exist"):
-        lab.sagemaker.describe_model_package(ModelPackageName=f"{ACCOUNT}:model-package/{group}/99")
+    with refused("ValidationException", "Tags are not supported"):
+        lab.version(group, Tags=[{"Key": "a", "Value": "b"}])
 
 
-def test_groups_have_policies_and_tags_and_go_only_when_empty(lab: Any, group: str, refused: Any) -> None:
-    group_arn = f"{ACCOUNT}:model-package-group/{group}"
-    with refused("ValidationException", f"Model Package Group already exists: {group_arn}"):
-        lab.sagemaker.create_model_package_group(ModelPackageGroupName=group)
-    with refused("ValidationException", f"Cannot find resource policy for: {group_arn}"):
-        lab.sagemaker.get_model_package_group_policy(ModelPackageGroupName=group)
-    with refused("ValidationException", f"Cannot find Model Package Group: {ACCOUNT}:model-package-group/nobody"):
-        lab.sagemaker.get_model_package_group_policy(ModelPackageGroupName="nobody")
-    lab.sagemaker.put_model_package_group_policy(ModelPackageGroupName=group, ResourcePolicy="{}")
-    assert lab.sagemaker.get_model_package_group_policy(ModelPackageGroupName=group)["ResourcePolicy"] == "{}"
-    lab.sagemaker.delete_model_package_group_policy(ModelPackageGroupName=group)
-    lab.sagemaker.add_tags(ResourceArn=group_arn, Tags=[{"Key": "a", "Value": "b"}, {"Key": "c", "Value": "d"}])
-    lab.sagemaker.delete_tags(ResourceArn=group_arn, TagKeys=["a"])
-    assert lab.sagemaker.list_tags(ResourceArn=group_arn)["Tags"] == [{"Key": "c", "Value": "d"}]
-    arn = register(lab, group)
-    with refused("ConflictException", group_arn):
-        lab.sagemaker.delete_model_package_group(ModelPackageGroupName=group)
-    lab.sagemaker.delete_model_package(ModelPackageName=arn)
-    lab.sagemaker.delete_model_package_group(ModelPackageGroupName=group)
-    with refused("ValidationException", f"ModelPackageGroup {group_arn} does not exist."):
-        lab.sagemaker.describe_model_package_group(ModelPackageGroupName=group)
+def test_model_data_is_missing_or_elsewhere(lab: Any, group: str, refused: Any) -> None:
+    def register(url: str) -> None:
+        containers = [{**lab.container("v1"), "ModelDataUrl": url}]
+        lab.sagemaker.create_model_package(
+            ModelPackageGroupName=group, InferenceSpecification={"Containers": containers}
+        )
 
-
-def test_lists_page_filter_and_search(lab: Any, group: str) -> None:
-    arns = [register(lab, group, CustomerMetadataProperties={"understudy.n": str(number)}) for number in range(3)]
-    lab.sagemaker.update_model_package(ModelPackageArn=arns[1], ModelApprovalStatus="Approved")
-    pages = lab.sagemaker.get_paginator("list_model_packages").paginate(
-        ModelPackageGroupName=group, PaginationConfig={"PageSize": 2}
-    )
-    listed = [[summary["ModelPackageArn"] for summary in page["ModelPackageSummaryList"]] for page in pages]
-    assert listed == [[arns[2], arns[1]], [arns[0]]]
-    approved = lab.sagemaker.list_model_packages(ModelPackageGroupName=group, ModelApprovalStatus="Approved")
-    assert [summary["ModelPackageArn"] for summary in approved["ModelPackageSummaryList"]] == [arns[1]]
-    found = lab.sagemaker.search(
-        Resource="ModelPackage",
-        SearchExpression={
-            "Filters": [
-                {"Name": "ModelPackageGroupName", "Operator": "Equals", "Value": group},
-                {"Name": "CustomerMetadataProperties.understudy.n", "Operator": "Equals", "Value": "2"},
-            ]
-        },
-    )["Results"]
-    assert [result["ModelPackage"]["ModelPackageArn"] for result in found] == [arns[2]]
+    with refused("ValidationException", f"Could not find model data at s3://{lab.bucket}/nothing.tar.gz."):
+        register(f"s3://{lab.bucket}/nothing.tar.gz")
+    with refused("ValidationException", "Could not access model data at s3://no-such-bucket/model.tar.gz."):
+        register("s3://no-such-bucket/model.tar.gz")

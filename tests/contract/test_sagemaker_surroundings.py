@@ -1,10 +1,9 @@
-"""What stands around endpoints: events, scaling targets, tags, and SageMaker's own SDK reading the answers."""
+"""What stands around endpoints: events, scaling targets, tags."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import re
 import time
 from typing import Any
 
@@ -36,9 +35,7 @@ def test_state_changes_are_events(lab: Any, boto: Any, unique: Any) -> None:
     events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
     events.put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": queue_arn}])
     lab.sagemaker.create_model_package_group(ModelPackageGroupName=group)
-    package = lab.sagemaker.create_model_package(
-        ModelPackageGroupName=group, InferenceSpecification={"Containers": [lab.container("v1")]}
-    )["ModelPackageArn"]
+    package = lab.version(group)
     lab.sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
     endpoint = lab.endpoint(lab.config(lab.model()))
     received: list[dict[str, Any]] = []
@@ -49,7 +46,7 @@ def test_state_changes_are_events(lab: Any, boto: Any, unique: Any) -> None:
         received += [json.loads(message["Body"]) for message in answer.get("Messages", [])]
         states = [one for one in received if one["detail"].get("EndpointName") == endpoint]
         packages = [one for one in received if one["detail-type"] == "SageMaker Model Package State Change"]
-        if wanted <= {one["detail"]["EndpointStatus"] for one in states} and len(packages) == 2:
+        if wanted <= {one["detail"]["EndpointStatus"] for one in states} and len(packages) == 4:
             break
     else:
         raise AssertionError([(one["detail-type"], one["detail"].get("EndpointStatus")) for one in received])
@@ -57,9 +54,14 @@ def test_state_changes_are_events(lab: Any, boto: Any, unique: Any) -> None:
     assert last["detail-type"] == "SageMaker Endpoint State Change"
     assert last["resources"] == [f"{ACCOUNT}:endpoint/{endpoint}"]
     assert isinstance(last["detail"]["CreationTime"], int)
-    approved = next(one for one in packages if one["detail"]["UpdatedModelPackageFields"])
-    assert approved["detail"]["UpdatedModelPackageFields"] == ["ModelApprovalStatus"]
-    assert approved["detail"]["ModelApprovalStatus"] == "Approved"
+    assert all(one["resources"] == [package] for one in packages)
+    registered = [one["detail"] for one in packages if not one["detail"]["UpdatedModelPackageFields"]]
+    assert {detail["ModelPackageStatus"] for detail in registered} == {"Pending", "InProgress", "Completed"}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", registered[0]["CreationTime"])
+    (approved,) = [one["detail"] for one in packages if one["detail"]["UpdatedModelPackageFields"]]
+    assert approved["UpdatedModelPackageFields"] == ["ModelApprovalStatus"]
+    assert approved["ModelApprovalStatus"] == "Approved"
+    assert approved["ModelPackageVersion"] == 1
 
 
 def test_scaling_targets_are_variants_that_exist_and_have_tags(lab: Any, boto: Any, refused: Any) -> None:
@@ -87,35 +89,3 @@ def test_tags_of_all_kinds_of_resource(lab: Any) -> None:
     assert lab.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "project", "Value": "understudy"}]
     lab.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["project"])
     assert lab.sagemaker.list_tags(ResourceArn=arn)["Tags"] == []
-
-
-READ_BY_SDK = """
-import sys
-from sagemaker.core.resources import Endpoint, EndpointConfig, Model, ModelPackage, ModelPackageGroup
-endpoint, config, model, group, package = sys.argv[1:]
-print(Endpoint.get(endpoint_name=endpoint).endpoint_status)
-print(EndpointConfig.get(endpoint_config_name=config).production_variants[0].variant_name)
-print(Model.get(model_name=model).primary_container.mode)
-print(ModelPackageGroup.get(model_package_group_name=group).model_package_group_status)
-print(ModelPackage.get(model_package_name=package).model_package_version)
-"""
-
-
-def test_sagemakers_sdk_reads_the_answers(lab: Any, sandbox: Any, unique: Any) -> None:
-    model, group = lab.model(), unique("group")
-    config = lab.config(model)
-    lab.sagemaker.create_model_package_group(ModelPackageGroupName=group)
-    package = lab.sagemaker.create_model_package(
-        ModelPackageGroupName=group, InferenceSpecification={"Containers": [lab.container("v1")]}
-    )["ModelPackageArn"]
-    arguments = [lab.endpoint(config), config, model, group, package]
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(sandbox.directory), **sandbox.environment}
-    answer = subprocess.run(
-        [sys.executable, "-c", READ_BY_SDK, *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
-    assert answer.stdout.split() == ["InService", "Main", "SingleModel", "Completed", "1"], answer.stderr

@@ -18,6 +18,7 @@ from sandbox.cloud.sagemaker.endpoint_configs import EndpointConfigs
 from sandbox.cloud.sagemaker.endpoints import Endpoints
 from sandbox.cloud.sagemaker.invocation_metrics import InvocationMetrics
 from sandbox.cloud.sagemaker.models import Models
+from sandbox.cloud.sagemaker.package_groups import PackageGroups
 from sandbox.cloud.sagemaker.registry import Registry
 from sandbox.cloud.sagemaker.rollout import Rollouts
 from sandbox.cloud.sagemaker.runtime import Runtime
@@ -41,7 +42,9 @@ def install(cloud: Cloud) -> None:
     configs = EndpointConfigs(store, models)
     endpoints = Endpoints(cloud, store, models, configs, storage, rollouts)
     training = Training(cloud, store, storage)
-    parts = (models, configs, endpoints, Registry(cloud, store), training, Tags(store), Search(store))
+    groups = PackageGroups(store)
+    registry = Registry(cloud, store, groups)
+    parts = (models, configs, endpoints, groups, registry, training, Tags(store), Search(store))
     handlers: dict[str, Handler] = {}
     for part in parts:
         handlers |= part.handlers()

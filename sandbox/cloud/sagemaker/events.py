@@ -1,4 +1,8 @@
-"""SageMaker's EventBridge events: statuses in UPPER_SNAKE, times in epoch milliseconds, tags as a map."""
+"""SageMaker's EventBridge events.
+
+Endpoints and jobs: statuses in UPPER_SNAKE, times in epoch milliseconds, tags as a map. Model packages: as described,
+times in ISO 8601 (the examples of AWS's guide).
+"""
 
 from __future__ import annotations
 
@@ -29,11 +33,9 @@ def endpoint_deployment(cloud: Cloud, endpoint: Endpoint) -> None:
     cloud.events.publish(endpoint.scope, SOURCE, "SageMaker Endpoint Deployment State Change", detail, [endpoint.arn])
 
 
-def model_package(
-    cloud: Cloud, scope: Scope, package: Mapping[str, Any], updated: list[str], tags: Mapping[str, str]
-) -> None:
+def model_package(cloud: Cloud, scope: Scope, package: Mapping[str, Any], updated: list[str]) -> None:
     """`SageMaker Model Package State Change`; `updated` names the fields that an update changed."""
-    detail = _plain({**package, "Tags": dict(tags), "UpdatedModelPackageFields": updated})
+    detail = _iso({**package, "UpdatedModelPackageFields": updated})
     arn = package["ModelPackageArn"]
     cloud.events.publish(scope, SOURCE, "SageMaker Model Package State Change", detail, [arn])
 
@@ -56,3 +58,11 @@ def _plain(value: Any, key: str = "") -> Any:
     if key in _STATUSES and isinstance(value, str):
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value).upper()
     return value
+
+
+def _iso(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, Mapping):
+        return {name: _iso(item) for name, item in value.items()}
+    return [_iso(item) for item in value] if isinstance(value, list | tuple) else value

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from sandbox.cloud.actions import Call
 from sandbox.cloud.sagemaker.store import refuse
@@ -15,16 +15,25 @@ DEFAULT_RESULTS = 10
 
 
 def page(
-    call: Call, result: str, items: Iterable[Mapping[str, Any]], *, name: str, status: str | None = None
+    call: Call,
+    result: str,
+    items: Iterable[Mapping[str, Any]],
+    *,
+    name: str,
+    status: str | None = None,
+    by: str | None = None,
+    order: Literal["Ascending", "Descending"] = "Descending",
 ) -> dict[str, Any]:
     """The page of `items` (summaries) that the request asks for, under the response's member `result`.
 
-    `name` and `status` are the summaries' members that NameContains, StatusEquals and SortBy speak of. Items come
-    newest first unless SortOrder says otherwise, as AWS returns them.
+    `name` and `status` are the summaries' members that NameContains, StatusEquals and SortBy speak of, `by` the member
+    to sort by where SortBy speaks of none of them; `order` is the operation's default of SortOrder.
     """
     kept = [item for item in items if _matches(call, item, name, status)]
-    by = {"Name": name, "Status": status}.get(call.get("SortBy", "CreationTime")) or "CreationTime"
-    kept.sort(key=lambda item: item.get(by, ""), reverse=call.get("SortOrder", "Descending") == "Descending")
+    member = by or {"Name": name, "Status": status}.get(call.get("SortBy", "CreationTime")) or "CreationTime"
+    kept.sort(key=lambda item: (member in item, item.get(member), item["CreationTime"]))
+    if call.get("SortOrder", order) == "Descending":
+        kept.reverse()
     start = _offset(call.get("NextToken"))
     end = start + int(call.get("MaxResults") or DEFAULT_RESULTS)
     answer: dict[str, Any] = {result: kept[start:end]}

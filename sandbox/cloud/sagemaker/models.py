@@ -119,6 +119,8 @@ class Models:
         status = package.get("ModelApprovalStatus", "Approved")
         if status != "Approved":
             raise refuse(wording.UNAPPROVED_PACKAGE.format(arn=package_arn, status=status))
+        if package["ModelPackageStatus"] != "Completed" or not package.get("InferenceSpecification"):
+            raise refuse(wording.INCOMPLETE_PACKAGE.format(arn=package_arn, status=package["ModelPackageStatus"]))
         packaged = package["InferenceSpecification"]["Containers"][0]
         return Container(packaged["Image"], _model_data(packaged), {**packaged.get("Environment", {}), **environment})
 
@@ -185,3 +187,33 @@ def _model_data(definition: Description) -> str | None:
 
 def _is_arn(text: str) -> bool:
     return text.startswith("arn:") and text.count(":") >= 5
+
+
+def check_image_name(image: str) -> re.Match[str]:
+    """The parts of an image's name; refuses one that no registry can have."""
+    match = _IMAGE.fullmatch(image)
+    if match is None:
+        raise refuse(wording.BAD_IMAGE.format(image=image))
+    return match
+
+
+def image_digest(image: str) -> str | None:
+    """The digest of a well-formed image in a registry of the sandbox; None if it is not there."""
+    match = check_image_name(image)
+    repository = ecr_backends[match["account"]][match["region"]].repositories.get(match["repository"])
+    tag = match["tag"] or "latest"
+    for found in repository.images if repository is not None else ():
+        if found.image_digest == match["digest"] if match["digest"] else tag in found.image_tags:
+            return str(found.image_digest)
+    return None
+
+
+def check_model_data_found(url: str, scope: Scope) -> None:
+    """AWS's words for an object that is not there, in a bucket that is."""
+    match = _S3.fullmatch(url)
+    if match is None or match["bucket"] not in s3_backends.bucket_accounts:
+        return
+    partition, account = s3_backends.bucket_accounts[match["bucket"]]
+    bucket = s3_backends[account][partition].buckets[match["bucket"]]
+    if bucket.region_name == scope.region and not any(key.startswith(match["key"]) for key in bucket.keys):
+        raise refuse(f"Could not find model data at {url}.")

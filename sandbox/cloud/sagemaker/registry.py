@@ -1,23 +1,25 @@
-"""The model registry: groups, numbered versions, approval.
+"""The model registry: numbered versions and their approval.
 
 A version keeps everything that was registered with it and every change names what it changes: an update leaves alone
-what it does not mention.
+what it does not mention. What a request names is found by `PackageGroups.find` and `_package`, and nowhere else.
 """
 
 from __future__ import annotations
 
 import copy
-import re
-from typing import Any
+import json
+from collections.abc import Mapping
 
 from sandbox.cloud.actions import AwsError, Call, Handler
-from sandbox.cloud.ports import Cloud, Scope
-from sandbox.cloud.sagemaker import events, wording
+from sandbox.cloud.ports import Cloud
+from sandbox.cloud.sagemaker import wording
 from sandbox.cloud.sagemaker.listing import page
-from sandbox.cloud.sagemaker.models import check_image, check_model_data
-from sandbox.cloud.sagemaker.store import Description, Shelf, Store, arn, now, refuse, scope_of
+from sandbox.cloud.sagemaker.package_groups import PackageGroups, user_context
+from sandbox.cloud.sagemaker.registration import Registrations, check_containers
+from sandbox.cloud.sagemaker.store import Description, Store, arn, now, refuse, scope_of
 
 MAXIMUM_METADATA = 50
+MAXIMUM_ADDITIONAL_SPECIFICATIONS = 15
 # What CreateModelPackage is given and DescribeModelPackage returns.
 _REGISTERED = (
     "ModelPackageDescription",
@@ -39,6 +41,7 @@ _REGISTERED = (
     "ModelCard",
     "ModelLifeCycle",
     "ModelPackageRegistrationType",
+    "ManagedStorageType",
 )
 _UPDATED = (
     "ModelApprovalStatus",
@@ -49,82 +52,27 @@ _UPDATED = (
     "ModelLifeCycle",
     "ModelPackageRegistrationType",
 )
-_GROUP = re.compile(r"arn:aws:sagemaker:[a-z0-9-]+:\d{12}:model-package-group/(?P<name>[^/]+)")
+# What a version that is registered from another one (SourceUri is its ARN) takes over.
+_CLONED = ("InferenceSpecification", "AdditionalInferenceSpecifications")
 
 
 class Registry:
-    """Model package groups, their policies, and model packages."""
+    """Create, describe, update, list and delete model packages."""
 
-    def __init__(self, cloud: Cloud, store: Store) -> None:
-        self._cloud = cloud
+    def __init__(self, cloud: Cloud, store: Store, groups: PackageGroups) -> None:
         self._store = store
+        self._groups = groups
+        self._registrations = Registrations(cloud, store)
 
     def handlers(self) -> dict[str, Handler]:
         return {
-            "CreateModelPackageGroup": self.create_group,
-            "DescribeModelPackageGroup": self.describe_group,
-            "ListModelPackageGroups": self.list_groups,
-            "DeleteModelPackageGroup": self.delete_group,
-            "PutModelPackageGroupPolicy": self.put_policy,
-            "GetModelPackageGroupPolicy": self.get_policy,
-            "DeleteModelPackageGroupPolicy": self.delete_policy,
             "CreateModelPackage": self.create,
             "DescribeModelPackage": self.describe,
+            "BatchDescribeModelPackage": self.batch_describe,
             "UpdateModelPackage": self.update,
             "ListModelPackages": self.list_packages,
             "DeleteModelPackage": self.delete,
         }
-
-    # -- groups
-
-    def create_group(self, call: Call) -> Description:
-        shelf, name = self._store.shelf(call.scope), call["ModelPackageGroupName"]
-        group_arn = arn(call.scope, "model-package-group", name)
-        if name in shelf.package_groups:
-            raise refuse(f"Model Package Group already exists: {group_arn}")
-        group = {
-            "ModelPackageGroupName": name,
-            "ModelPackageGroupArn": group_arn,
-            "CreationTime": now(),
-            "CreatedBy": _user(call),
-            "ModelPackageGroupStatus": "Completed",
-        }
-        if call.get("ModelPackageGroupDescription"):
-            group["ModelPackageGroupDescription"] = call["ModelPackageGroupDescription"]
-        shelf.package_groups[name] = group
-        shelf.tag(group_arn, call.get("Tags"))
-        return {"ModelPackageGroupArn": group_arn}
-
-    def describe_group(self, call: Call) -> Description:
-        return self._group(call)[1]
-
-    def list_groups(self, call: Call) -> Description:
-        groups = self._store.shelf(call.scope).package_groups.values()
-        return page(call, "ModelPackageGroupSummaryList", groups, name="ModelPackageGroupName")
-
-    def delete_group(self, call: Call) -> None:
-        shelf, group = self._group(call)
-        name = group["ModelPackageGroupName"]
-        if any(package.get("ModelPackageGroupName") == name for package in shelf.packages.values()):
-            raise AwsError("ConflictException", wording.GROUP_NOT_EMPTY.format(arn=group["ModelPackageGroupArn"]))
-        del shelf.package_groups[name]
-        shelf.group_policies.pop(name, None)
-        shelf.tags.pop(group["ModelPackageGroupArn"], None)
-
-    def put_policy(self, call: Call) -> Description:
-        shelf, group = self._group(call, "Cannot find Model Package Group: {arn}")
-        shelf.group_policies[group["ModelPackageGroupName"]] = call["ResourcePolicy"]
-        return {"ModelPackageGroupArn": group["ModelPackageGroupArn"]}
-
-    def get_policy(self, call: Call) -> Description:
-        shelf, group = self._policy_group(call)
-        return {"ResourcePolicy": shelf.group_policies[group["ModelPackageGroupName"]]}
-
-    def delete_policy(self, call: Call) -> None:
-        shelf, group = self._policy_group(call)
-        del shelf.group_policies[group["ModelPackageGroupName"]]
-
-    # -- packages
 
     def create(self, call: Call) -> Description:
         name, group_name = call.get("ModelPackageName"), call.get("ModelPackageGroupName")
@@ -137,30 +85,45 @@ class Registry:
             raise refuse("Missing ARN.")
         if group_name and call.get("Tags"):
             raise refuse(wording.TAGS_ON_VERSION)
-        token = call.get("ClientToken")
-        shelf = self._store.shelf(call.scope)
-        known = shelf.client_tokens.get((group_name or name, token)) if token else None
+        known = self._registered_before(call, group_name or name)
         if known is not None:
             return {"ModelPackageArn": known}
         package = self._versioned(call, group_name) if group_name else self._unversioned(call, name)
         package |= copy.deepcopy({member: call[member] for member in _REGISTERED if call.get(member) is not None})
-        for specification in [call.get("InferenceSpecification"), *call.get("AdditionalInferenceSpecifications", [])]:
-            _check_containers(specification, call.scope)
-        shelf = self._store.shelf_of(package["ModelPackageArn"])
+        package |= {member: value for member, value in self._cloned(call).items() if member not in package}
+        check_containers(package, call.scope, versioned=bool(group_name))
+        package_arn = package["ModelPackageArn"]
+        shelf = self._store.shelf_of(package_arn)
         if group_name:
-            shelf.last_versions[package["ModelPackageGroupName"]] = package["ModelPackageVersion"]
-        shelf.packages[package["ModelPackageArn"]] = package
-        shelf.tag(package["ModelPackageArn"], call.get("Tags"))
-        if token:
-            self._store.shelf(call.scope).client_tokens[group_name or name, token] = package["ModelPackageArn"]
-        self._announce(package, [])
-        return {"ModelPackageArn": package["ModelPackageArn"]}
+            shelf.last_versions[package["ModelPackageGroupName"].lower()] = package["ModelPackageVersion"]
+        shelf.packages[package_arn] = package
+        shelf.tag(package_arn, call.get("Tags"))
+        if call.get("ClientToken"):
+            tokens = self._store.shelf(call.scope).client_tokens
+            tokens[group_name or name, call["ClientToken"]] = package_arn, dict(call.parameters)
+        self._registrations.begin(package)
+        return {"ModelPackageArn": package_arn}
 
     def describe(self, call: Call) -> Description:
-        return self._package(call.scope, call["ModelPackageName"])
+        package = self._package(call, call["ModelPackageName"])
+        if call.get("IncludedData") == "MetadataOnly" and "ModelCard" in package:
+            return {**package, "ModelCard": _sanitized(package["ModelCard"])}
+        return package
+
+    def batch_describe(self, call: Call) -> Description:
+        answer: Description = {"ModelPackageSummaries": {}, "BatchDescribeModelPackageErrorMap": {}}
+        for package_arn in call["ModelPackageArnList"]:
+            try:
+                package = self._own_package(call, package_arn)
+            except AwsError as error:
+                problem = {"ErrorCode": error.code, "ErrorResponse": error.message}
+                answer["BatchDescribeModelPackageErrorMap"][package_arn] = problem
+            else:
+                answer["ModelPackageSummaries"][package_arn] = package
+        return {member: found for member, found in answer.items() if found}
 
     def update(self, call: Call) -> Description:
-        package = self._package(call.scope, call["ModelPackageArn"])
+        package = self._package(call, call["ModelPackageArn"])
         changed = {member: call[member] for member in _UPDATED if call.get(member) is not None}
         metadata = {
             **package.get("CustomerMetadataProperties", {}),
@@ -172,17 +135,15 @@ class Registry:
             raise refuse(f"CustomerMetadataProperties can have at most {MAXIMUM_METADATA} entries.")
         if metadata != package.get("CustomerMetadataProperties", {}):
             changed["CustomerMetadataProperties"] = metadata
-        if call.get("AdditionalInferenceSpecificationsToAdd"):
-            more = call["AdditionalInferenceSpecificationsToAdd"]
-            changed["AdditionalInferenceSpecifications"] = [
-                *package.get("AdditionalInferenceSpecifications", []),
-                *more,
-            ]
-        if "InferenceSpecification" in changed:
-            _check_containers(changed["InferenceSpecification"], call.scope)
+        if more := call.get("AdditionalInferenceSpecificationsToAdd"):
+            together = [*package.get("AdditionalInferenceSpecifications", []), *more]
+            if len(together) > MAXIMUM_ADDITIONAL_SPECIFICATIONS:
+                raise refuse(wording.ADDITIONAL_SPECIFICATIONS.format(maximum=MAXIMUM_ADDITIONAL_SPECIFICATIONS))
+            changed["AdditionalInferenceSpecifications"] = together
+        check_containers(changed, call.scope, versioned="ModelPackageVersion" in package)
         package.update(copy.deepcopy(changed))
-        package |= {"LastModifiedTime": now(), "LastModifiedBy": _user(call)}
-        self._announce(package, sorted(changed))
+        package |= {"LastModifiedTime": now(), "LastModifiedBy": user_context(call)}
+        self._registrations.announce(package, sorted(changed))
         return {"ModelPackageArn": package["ModelPackageArn"]}
 
     def list_packages(self, call: Call) -> Description:
@@ -190,7 +151,7 @@ class Registry:
         kind = call.get("ModelPackageType") or ("Versioned" if group_name else "Unversioned")
         shelf = self._store.shelf(call.scope)
         if group_name:
-            shelf, group = self._group(call)
+            shelf, group = self._groups.find(call)
             group_name = group["ModelPackageGroupName"]
         kept = [
             package
@@ -199,10 +160,11 @@ class Registry:
             and (status is None or package.get("ModelApprovalStatus") == status)
             and (kind == "Both" or ("ModelPackageVersion" in package) == (kind == "Versioned"))
         ]
-        return page(call, "ModelPackageSummaryList", kept, name="ModelPackageName")
+        name = "ModelPackageGroupName" if kind == "Versioned" else "ModelPackageName"
+        return page(call, "ModelPackageSummaryList", kept, name=name, order="Ascending")
 
     def delete(self, call: Call) -> None:
-        package = self._package(call.scope, call["ModelPackageName"])
+        package = self._package(call, call["ModelPackageName"])
         package_arn = package["ModelPackageArn"]
         shelf = self._store.shelf_of(package_arn)
         del shelf.packages[package_arn]
@@ -210,37 +172,32 @@ class Registry:
 
     # -- parts
 
-    def _group(self, call: Call, missing: str = "ModelPackageGroup {arn} does not exist.") -> tuple[Shelf, Description]:
-        """The group that a request names, by name or ARN (another account's too), and the shelf it is on."""
-        named = call["ModelPackageGroupName"]
-        match = _GROUP.fullmatch(named)
-        scope, name = (scope_of(named), match["name"]) if match else (call.scope, named)
-        shelf = self._store.shelf(scope)
-        group = shelf.package_groups.get(name)
-        if group is None:
-            raise refuse(missing.format(arn=arn(scope, "model-package-group", name)))
-        return shelf, group
-
-    def _policy_group(self, call: Call) -> tuple[Shelf, Description]:
-        shelf, group = self._group(call, "Cannot find Model Package Group: {arn}")
-        if group["ModelPackageGroupName"] not in shelf.group_policies:
-            raise refuse(f"Cannot find resource policy for: {group['ModelPackageGroupArn']}")
-        return shelf, group
-
-    def _package(self, scope: Scope, name: str) -> Description:
-        package_arn = name if name.startswith("arn:") else arn(scope, "model-package", name)
+    def _package(self, call: Call, name: str) -> Description:
+        """The package that a request names, by name or ARN (another account's too)."""
+        package_arn = name if name.startswith("arn:") else arn(call.scope, "model-package", name)
         package = self._store.shelf_of(package_arn).packages.get(package_arn)
         if package is None:
             raise refuse(wording.MISSING_PACKAGE.format(arn=package_arn))
         return package
 
+    def _own_package(self, call: Call, package_arn: str) -> Description:
+        """A package that a request names in passing; another account's, whatever it grants, is not served this way."""
+        if scope_of(package_arn).account != call.scope.account:
+            action = "sagemaker:DescribeModelPackage"
+            raise AwsError(
+                "AccessDeniedException",
+                f"User: {call.caller} is not authorized to perform: {action} on resource: {package_arn} because no "
+                f"resource-based policy allows the {action} action",
+            )
+        return self._package(call, package_arn)
+
     def _versioned(self, call: Call, group_name: str) -> Description:
-        shelf, group = self._group(call)
+        shelf, group = self._groups.find(call)
         name = group["ModelPackageGroupName"]
-        version = shelf.last_versions.get(name, 0) + 1
+        version = shelf.last_versions.get(name.lower(), 0) + 1
         package_arn = f"{group['ModelPackageGroupArn'].replace(':model-package-group/', ':model-package/')}/{version}"
         return {
-            **self._basis(call, package_arn, name),
+            **self._basis(call, package_arn),
             "ModelPackageGroupName": name,
             "ModelPackageVersion": version,
             "ModelApprovalStatus": call.get("ModelApprovalStatus") or "PendingManualApproval",
@@ -250,33 +207,43 @@ class Registry:
         package_arn = arn(call.scope, "model-package", name)
         if package_arn in self._store.shelf(call.scope).packages:
             raise refuse(f"Model Package already exists: {package_arn}")
-        return self._basis(call, package_arn, name)
+        return {"ModelPackageName": name, **self._basis(call, package_arn)}
 
-    def _basis(self, call: Call, package_arn: str, name: str) -> Description:
+    def _basis(self, call: Call, package_arn: str) -> Description:
         return {
-            "ModelPackageName": name,
             "ModelPackageArn": package_arn,
             "CreationTime": now(),
-            "CreatedBy": _user(call),
-            "ModelPackageStatus": "Completed",
+            "CreatedBy": user_context(call),
+            "ModelPackageStatus": "Pending",
             "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
             "CertifyForMarketplace": False,
         }
 
-    def _announce(self, package: Description, updated: list[str]) -> None:
-        scope = scope_of(package["ModelPackageArn"])
-        tags = self._store.shelf(scope).tags.get(package["ModelPackageArn"], {})
-        events.model_package(self._cloud, scope, package, updated, tags)
+    def _cloned(self, call: Call) -> Description:
+        source = call.get("SourceUri") or ""
+        if call.get("InferenceSpecification") or ":model-package/" not in source:
+            return {}
+        package = self._own_package(call, source)
+        return copy.deepcopy({member: package[member] for member in _CLONED if member in package})
+
+    def _registered_before(self, call: Call, name: str) -> str | None:
+        """The ARN that the same request was given under its client token, as long as that package exists.
+
+        Raises ConflictException for a token that stands for another request.
+        """
+        token = call.get("ClientToken")
+        package_arn, request = self._store.shelf(call.scope).client_tokens.get((name, token), ("", {}))
+        if not package_arn or package_arn not in self._store.shelf_of(package_arn).packages:
+            return None
+        if request != call.parameters:
+            raise AwsError("ConflictException", wording.ANOTHER_REQUEST.format(token=token, arn=package_arn))
+        return package_arn
 
 
-def _check_containers(specification: dict[str, Any] | None, scope: Scope) -> None:
-    """Images have to be well-formed and model data in place, as for a model."""
-    for container in (specification or {}).get("Containers", []):
-        check_image(container["Image"], scope)
-        if container.get("ModelDataUrl"):
-            check_model_data(container["ModelDataUrl"], None, scope)
-
-
-def _user(call: Call) -> Description:
-    """UserContext of whoever calls."""
-    return {"IamIdentity": {"Arn": call.caller, "PrincipalId": call.caller.rsplit("/", 1)[-1]}}
+def _sanitized(card: Mapping[str, str]) -> Description:
+    """A model card without what may be encrypted, as `IncludedData: MetadataOnly` shows it."""
+    try:
+        rating = json.loads(card["ModelCardContent"])["intended_uses"]["risk_rating"]
+    except (KeyError, TypeError, ValueError):
+        return {**card, "ModelCardContent": "{}"}
+    return {**card, "ModelCardContent": json.dumps({"intended_uses": {"risk_rating": rating}})}

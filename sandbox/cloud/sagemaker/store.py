@@ -23,7 +23,7 @@ Description = dict[str, Any]
 
 @dataclass
 class Shelf:
-    """The resources of one account in one region, by name (packages by ARN)."""
+    """The resources of one account in one region, by name (packages by ARN, groups by name in lower case)."""
 
     models: dict[str, Description] = field(default_factory=dict)
     endpoint_configs: dict[str, Description] = field(default_factory=dict)
@@ -32,7 +32,8 @@ class Shelf:
     group_policies: dict[str, str] = field(default_factory=dict)
     packages: dict[str, Description] = field(default_factory=dict)
     last_versions: dict[str, int] = field(default_factory=dict)
-    client_tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+    client_tokens: dict[tuple[str, str], tuple[str, Description]] = field(default_factory=dict)
+    """By group (or package) name and token: the ARN that was given, and the request."""
     training_jobs: dict[str, TrainingJob] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 

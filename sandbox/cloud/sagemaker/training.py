@@ -153,7 +153,8 @@ class Training:
 
     def list(self, call: Call) -> Description:
         jobs = [job.describe() for job in self._store.shelf(call.scope).training_jobs.values()]
-        return page(call, "TrainingJobSummaries", jobs, name="TrainingJobName", status="TrainingJobStatus")
+        members = {"name": "TrainingJobName", "status": "TrainingJobStatus"}
+        return page(call, "TrainingJobSummaries", jobs, **members, order="Ascending")
 
     def stop_job(self, call: Call) -> None:
         job = self._find(call)

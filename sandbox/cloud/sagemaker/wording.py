@@ -6,7 +6,8 @@ these texts; tests match on the code and the part that names the reason.
 
 # CreateModel (or the deployment) refuses a versioned package that is not approved: documented; which call is not.
 UNAPPROVED_PACKAGE = 'Model package "{arn}" is {status}; a versioned model package must be Approved to be deployed.'
-MISSING_PACKAGE = "ModelPackage {arn} does not exist."
+# That a package which is not completed (or has no containers) cannot be deployed: inferred.
+INCOMPLETE_PACKAGE = 'Model package "{arn}" is {status}; only a completed one with containers can be deployed.'
 MISSING_IMAGE = "Requested image {image} not found."
 BAD_IMAGE = 'The image "{image}" is not of the form <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>.'
 CONTAINER_SOURCES = "Exactly one of Image and ModelPackageName must be specified for container {index}."
@@ -32,6 +33,13 @@ ALL_WEIGHTS_ZERO = "At least one variant must have a weight greater than 0."
 ALARM_ROLLBACK = "The deployment was rolled back because the alarms {names} are in ALARM state."
 TIMEOUT_ROLLBACK = "The deployment was rolled back because it exceeded MaximumExecutionTimeoutInSeconds ({seconds})."
 TAGS_ON_VERSION = "Tags are not supported for versioned model packages; tag the model package group instead."
+# One token with two requests: CreateModelPackage models ConflictException; that this is what it is for is inferred.
+ANOTHER_REQUEST = "The client token {token} was used with another request, which registered {arn}."
+VALIDATION_JOBS = (
+    "Validation jobs are not run here: leave out ValidationSpecification or set SkipModelValidation to All."
+)
+ADDITIONAL_SPECIFICATIONS = "A model package has at most {maximum} additional inference specifications."
+MALFORMED_POLICY = "ResourcePolicy is not a policy document: a JSON object with a Statement."
 GROUP_NOT_EMPTY = 'Model package group "{arn}" cannot be deleted: it still contains model packages.'
 DUPLICATE_JOB = "Job name must be unique within an AWS account and region, and a job with name {name} already exists."
 MISSING_JOB = "Requested resource not found."
@@ -45,3 +53,6 @@ TRAINING_IMAGE = "AlgorithmSpecification.TrainingImage is required; built-in alg
 SCALING_TARGET = "The resource {resource} is no variant of an endpoint that is in service."
 SCALING_ARN = "{arn} is not the ARN of a scalable target."
 ASYNCHRONOUS = "Endpoint {endpoint} does not support asynchronous inference."
+# That a property has to be one of the resource's is documented.
+SEARCH_PROPERTY = "Unknown property name {name} for resource type {kind}."
+SEARCH_VALUE = "{value} is neither a number nor a moment of the form YYYY-mm-dd'T'HH:MM:SS."
