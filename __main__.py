@@ -27,6 +27,7 @@ from components.model_registry import ModelRegistry, ModelRegistryArgs
 from components.naming import Scope
 from components.tags import tagging
 from components.traffic_replay import TransformMissingError
+from components.vending import Consumers, OwnAccountError
 from model_package.errors import ModelPackageError
 from settings import ServiceSettings, Settings
 
@@ -37,6 +38,7 @@ PERSONS_MISTAKES = (
     LayerMissingError,
     CandidateMissingError,
     TransformMissingError,
+    OwnAccountError,
 )
 GARBAGE_THRESHOLD = 100_000
 """New objects before Python looks for garbage (its own default: 700)."""
@@ -64,7 +66,9 @@ def layer(config: Settings, services: Services) -> pulumi.Output[str] | None:
 def registering(config: Settings, scope: Scope) -> dict[str, Any]:
     """Shadow: a registry, and every use case that has been trained."""
     use_cases = {name: service.use_case for name, service in config.services.items()}
-    registry = ModelRegistry("registry", ModelRegistryArgs(scope, use_cases))
+    shared = config.registry
+    consumers = Consumers(scope, shared.consumer_accounts, shared.deployer_roles) if shared else None
+    registry = ModelRegistry("registry", ModelRegistryArgs(scope, use_cases, consumers))
     builds = {name: build(ROOT / "use_cases" / use_case, ROOT) for name, use_case in use_cases.items()}
     trained = {name: candidate for name, candidate in builds.items() if candidate}
     layer_arn = layer(config, {name: config.services[name] for name in trained})

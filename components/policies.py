@@ -13,6 +13,8 @@ from typing import Any
 from components.naming import Scope, bucket_arn
 
 Statement = dict[str, Any]
+PULL_ACTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
+"""What pulling an image takes of its repository."""
 
 
 def document(statements: Sequence[Statement]) -> str:
@@ -90,7 +92,7 @@ def use_key_by_alias(scope: Scope, alias: str) -> Statement:
 def pull_images(repository_arns: Sequence[str]) -> list[Statement]:
     """GetAuthorizationToken knows no resources: `*`."""
     return [
-        allow(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"], repository_arns),
+        allow(PULL_ACTIONS, repository_arns),
         allow(["ecr:GetAuthorizationToken"], ["*"]),
     ]
 

@@ -11,7 +11,10 @@ from pydantic import ValidationError
 from settings.arn import ModelPackageArn
 from settings.models import PROJECT, ServiceSettings, Settings, alias, registers_candidates
 from settings.problems import Problem, SettingsError, problem_of, shown
-from settings.rules import service_problems
+from settings.rules import service_problems, stack_problems
+
+STACK_WIDE = ("delivery", "registry")
+"""Keys that stand beside the services in either form."""
 
 
 def load(raw: Mapping[str, Any], stack: str) -> Settings:
@@ -22,7 +25,7 @@ def load(raw: Mapping[str, Any], stack: str) -> Settings:
     """
     values = _own_keys(raw, stack)
     environment = values.get("environment")
-    top: dict[str, Any] = {key: values[key] for key in ("environment", "delivery") if key in values}
+    top: dict[str, Any] = {key: values[key] for key in ("environment", *STACK_WIDE) if key in values}
     services, prefixes = _services_form(values, stack)
     registers = isinstance(environment, str) and registers_candidates(environment)
     defaults = values.get("replay") if "services" in values else None
@@ -35,7 +38,8 @@ def load(raw: Mapping[str, Any], stack: str) -> Settings:
         settings = Settings.model_validate(document)
     except ValidationError as error:
         raise SettingsError(stack, [problem_of(detail, prefixes) for detail in error.errors()]) from None
-    problems = [problem for name in services for problem in service_problems(settings, name, prefixes[name])]
+    problems = [*stack_problems(settings)]
+    problems += [problem for name in services for problem in service_problems(settings, name, prefixes[name])]
     if problems:
         raise SettingsError(stack, problems)
     return settings
@@ -48,7 +52,7 @@ def _own_keys(raw: Mapping[str, Any], stack: str) -> dict[str, Any]:
         if namespace in ("", PROJECT):
             values[name] = _decoded(value)
     service_keys = {alias(name, field) for name, field in ServiceSettings.model_fields.items()}
-    known = {"environment", "services", "delivery", "replay", *service_keys}
+    known = {"environment", "services", *STACK_WIDE, "replay", *service_keys}
     if unknown := sorted(values.keys() - known):
         allowed = ", ".join(sorted(known))
         raise SettingsError(
@@ -69,7 +73,7 @@ def _decoded(value: Any) -> Any:
 
 def _services_form(values: Mapping[str, Any], stack: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Raw services by name and the key each stands under, from the map or from the single-service form."""
-    single = {key: value for key, value in values.items() if key not in ("environment", "services", "delivery")}
+    single = {key: value for key, value in values.items() if key not in ("environment", "services", *STACK_WIDE)}
     if "services" in values:
         services = values["services"]
         others = sorted(single.keys() - {"replay"})

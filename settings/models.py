@@ -39,6 +39,8 @@ class Scaling(Document):
     invocations_per_instance: float = Field(gt=0, description="requests a minute each instance should get, above 0")
 
 
+Account = Annotated[str, Field(pattern=r"^\d{12}$")]
+RoleName = Annotated[str, Field(pattern=r"^[\w+=,.@/*-]*[\w+=,.@/-][\w+=,.@/*-]*$")]
 Strategy = Literal["canary", "linear", "rolling", "allAtOnce"]
 RollbackMode = Annotated[
     Literal["automatic", "manual", "off"],
@@ -244,6 +246,19 @@ class Delivery(Document):
     )
 
 
+class Registry(Document):
+    """Who else runs what a registering environment registers."""
+
+    consumer_accounts: tuple[Account, ...] = Field(
+        min_length=1, description='a list of AWS accounts, 12 digits in quotes each, such as ["222222222222"]'
+    )
+    deployer_roles: tuple[RoleName, ...] = Field(
+        min_length=1,
+        description="a list of names of the roles there that deploy and verify versions, with their paths; "
+        "* stands for any text, but not for a whole name",
+    )
+
+
 class Settings(Document):
     """One stack: an environment and its services by name."""
 
@@ -256,6 +271,8 @@ class Settings(Document):
     delivery: Delivery | None = Field(
         None, description="an object {repositoryUrl, branch, backendUrl, passphraseParameter, buildImage}"
     )
+
+    registry: Registry | None = Field(None, description="an object {consumerAccounts, deployerRoles}; in shadow only")
 
     @property
     def registers_candidates(self) -> bool:

@@ -16,6 +16,17 @@ Found = tuple[str, object, str]
 """Key, value and what is allowed."""
 
 
+def stack_problems(settings: Settings) -> Iterator[Problem]:
+    if settings.registry is None:
+        return
+    key = f"{PROJECT}:registry"
+    if not settings.registers_candidates:
+        yield Problem(key, shown(settings.registry), f"nothing in environment {settings.environment}: it registers none")
+    accounts = settings.registry.consumer_accounts
+    if len(set(accounts)) < len(accounts):
+        yield Problem(f"{key}.consumerAccounts", shown(accounts), "every account once")
+
+
 def service_problems(settings: Settings, name: str, prefix: str) -> Iterator[Problem]:
     service = settings.services[name]
     separator = ":" if prefix == PROJECT else "."

@@ -17,6 +17,7 @@ from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
 from sandbox.cloud.ports import Scope
+from sandbox.cloud.resource_policies import Principal
 
 PARTITION = "aws"
 PERSONAS = ("scientist", "approver", "ci")
@@ -35,6 +36,32 @@ def caller_arn(access_key: str, scope: Scope) -> str:
     """The ARN of the session (or user) that holds `access_key`, as `sts get-caller-identity` shows it."""
     _, arn, _ = sts_backends[scope.account][PARTITION].get_caller_identity(access_key, scope.region)
     return str(arn)
+
+
+def principal(caller: str) -> Principal:
+    """Who a caller is to the policies of resources: sessions of a role also go by the role's own ARN, path included."""
+    _, _, _, _, account, resource = caller.split(":", 5)
+    kind, _, rest = resource.partition("/")
+    if kind != "assumed-role":
+        return Principal(account, caller, caller)
+    name = rest.split("/")[0]
+    roles = iam_backends[account][PARTITION].roles.values()
+    known = next((role.arn for role in roles if role.name == name), f"arn:{PARTITION}:iam::{account}:role/{name}")
+    return Principal(account, caller, str(known))
+
+
+def role_principal(role_arn: str) -> Principal:
+    """An AWS service that works with that role, as SageMaker does with an execution role."""
+    account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    return Principal(account, f"arn:{PARTITION}:sts::{account}:assumed-role/{name}/SageMaker", role_arn)
+
+
+def principal_exists(named: str) -> bool:
+    """Whether a policy may name this as `Principal.AWS`: accounts and `*` always, users and roles if IAM has them."""
+    if not named.startswith("arn:") or named.endswith(":root") or ":sts:" in named:
+        return True
+    backend = iam_backends[named.split(":")[4]][PARTITION]
+    return any(known.arn == named for known in (*backend.roles.values(), *backend.users.values()))
 
 
 def role_environment(role_arn: str, session: str, region: str) -> dict[str, str]:
