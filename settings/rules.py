@@ -21,7 +21,9 @@ def stack_problems(settings: Settings) -> Iterator[Problem]:
         return
     key = f"{PROJECT}:registry"
     if not settings.registers_candidates:
-        yield Problem(key, shown(settings.registry), f"nothing in environment {settings.environment}: it registers none")
+        yield Problem(
+            key, shown(settings.registry), f"nothing in environment {settings.environment}: it registers none"
+        )
     accounts = settings.registry.consumer_accounts
     if len(set(accounts)) < len(accounts):
         yield Problem(f"{key}.consumerAccounts", shown(accounts), "every account once")

@@ -61,7 +61,10 @@ def principal_exists(named: str) -> bool:
     if not named.startswith("arn:") or named.endswith(":root") or ":sts:" in named:
         return True
     backend = iam_backends[named.split(":")[4]][PARTITION]
-    return any(known.arn == named for known in (*backend.roles.values(), *backend.users.values()))
+    return named in {
+        *(role.arn for role in backend.roles.values()),
+        *(user.arn for user in backend.users.values()),
+    }
 
 
 def role_environment(role_arn: str, session: str, region: str) -> dict[str, str]:

@@ -231,6 +231,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "aws:region": REGION,
         "understudy:environment": "shadow",
         "understudy:replay": {"source": f"understudy-capture-prod-{ACCOUNT}-{REGION}"},
+        "understudy:registry": {"consumerAccounts": ["222222222222"], "deployerRoles": ["ci-deployer"]},
         "understudy:services": {"tumor-triage": {}, "diabetes-progression": {}},
     },
     "prod": {
