@@ -26,6 +26,27 @@ def allow(actions: Sequence[str], resources: Sequence[Any], condition: dict[str,
     return {**statement, "Condition": condition} if condition else statement
 
 
+def grant_roles(
+    scope: Scope,
+    accounts: Sequence[str],
+    roles: Sequence[str],
+    actions: Sequence[str],
+    condition: dict[str, Any] | None = None,
+) -> Statement:
+    """For resource policies, without Resource: roles of these names (patterns) in other accounts.
+
+    A policy may not name roles that do not exist yet, so it names their accounts, and a condition names the roles.
+    """
+    iam = [f"arn:{scope.partition}:iam::{account}:" for account in accounts]
+    patterns = [f"{prefix}role/{role}" for prefix in iam for role in roles]
+    return {
+        "Effect": "Allow",
+        "Principal": {"AWS": [f"{prefix}root" for prefix in iam]},
+        "Action": list(actions),
+        "Condition": {"ArnLike": {"aws:PrincipalArn": patterns}, **(condition or {})},
+    }
+
+
 def trust(scope: Scope, principal: str, source: str | None = None) -> str:
     """Assume-role policy for an AWS service acting for this account; `source` is an ARN pattern of what acts."""
     condition: dict[str, Any] = {"StringEquals": {"aws:SourceAccount": scope.account}}

@@ -1,7 +1,7 @@
 """What a registry grants to accounts that run its versions: package group, artifacts, their key, images.
 
-Every grant is to an account, narrowed to the roles in it that need it. A policy may not name roles that do not exist
-yet, so a condition does. All pure: ModelRegistry puts the statements into its resources' own policies.
+Every grant is to an account, narrowed to the roles in it that need it. All pure: ModelRegistry puts the statements
+into its resources' own policies.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-deploy-xaccount.html
 """
@@ -14,10 +14,11 @@ from typing import Any
 
 from components import policies
 from components.naming import Scope, bucket_arn, logical
+from settings import Registry
 
 
 class OwnAccountError(Exception):
-    """The configuration names the registry's own account as a consumer."""
+    """The configuration grants something to the account that the stack is in."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,17 @@ class Consumers:
         self, roles: Sequence[str], actions: Sequence[str], condition: dict[str, Any] | None = None
     ) -> policies.Statement:
         """A statement, without Resource, for the roles of these names (patterns) in every consumer account."""
-        iam = [f"arn:{self.scope.partition}:iam::{account}:" for account in self.accounts]
-        patterns = [f"{prefix}role/{role}" for prefix in iam for role in roles]
-        return {
-            "Effect": "Allow",
-            "Principal": {"AWS": [f"{prefix}root" for prefix in iam]},
-            "Action": list(actions),
-            "Condition": {"ArnLike": {"aws:PrincipalArn": patterns}, **(condition or {})},
-        }
+        return policies.grant_roles(self.scope, self.accounts, roles, actions, condition)
 
     def readers(self, *services: str) -> list[str]:
         """Roles that get the services' artifacts and images: what runs them, and whoever verifies them before."""
         running = [role for service in services for role in (execution_roles(service), rollback_roles(service))]
         return [*running, *self.deployers]
+
+
+def consumers(scope: Scope, registry: Registry | None) -> Consumers | None:
+    """Who the configuration names; None for nobody. Raises OwnAccountError."""
+    return Consumers(scope, registry.consumer_accounts, registry.deployer_roles) if registry else None
 
 
 def execution_roles(service: str) -> str:

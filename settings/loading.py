@@ -13,7 +13,7 @@ from settings.models import PROJECT, ServiceSettings, Settings, alias, registers
 from settings.problems import Problem, SettingsError, problem_of, shown
 from settings.rules import service_problems, stack_problems
 
-STACK_WIDE = ("delivery", "registry")
+STACK_WIDE = ("delivery", "registry", "reader")
 """Keys that stand beside the services in either form."""
 
 

@@ -259,6 +259,18 @@ class Registry(Document):
     )
 
 
+class Reader(Document):
+    """The registering environment of another account that reads captured traffic."""
+
+    account: Account = Field(description='an AWS account, 12 digits in quotes, such as "111111111111"')
+    environment: str = Field("shadow", pattern=ENVIRONMENT_PATTERN, description="its environment (default shadow)")
+    roles: tuple[RoleName, ...] = Field(
+        min_length=1,
+        description="a list of names of the roles there that compare and replay, with their paths; "
+        "* stands for any text, but not for a whole name",
+    )
+
+
 class Settings(Document):
     """One stack: an environment and its services by name."""
 
@@ -273,6 +285,7 @@ class Settings(Document):
     )
 
     registry: Registry | None = Field(None, description="an object {consumerAccounts, deployerRoles}; in shadow only")
+    reader: Reader | None = Field(None, description="an object {account, environment, roles}; not in shadow")
 
     @property
     def registers_candidates(self) -> bool:

@@ -331,7 +331,19 @@ WRONG_STACKS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         prod(registry={"consumerAccounts": ["222222222222"], "deployerRoles": ["ci"]}),
-        "allowed: nothing in environment prod: it registers none",
+        "allowed: nothing in environment prod: it registers nothing",
+    ),
+    (
+        {"environment": "shadow", "reader": {"account": "111111111111", "roles": ["ci"]}},
+        "allowed: nothing in environment shadow: it captures nothing",
+    ),
+    (
+        prod(reader={"account": "1", "roles": ["ci"]}),
+        'understudy:reader.account is "1"; allowed: an AWS account, 12 digits in quotes',
+    ),
+    (
+        prod(reader={"account": "111111111111", "roles": ["a b"]}),
+        'understudy:reader.roles.0 is "a b"; allowed: a list of names of the roles there that compare and replay',
     ),
     (
         {"environment": "shadow", "registry": {"consumerAccounts": [222222222222], "deployerRoles": ["ci"]}},

@@ -243,6 +243,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
             "passphraseParameter": "/understudy/passphrase",
             "buildImage": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/understudy/build@sha256:{'0' * 64}",
         },
+        "understudy:reader": {"account": "222222222222", "roles": ["ci-deployer"]},
         "understudy:services": {
             "tumor-triage": {
                 "modelPackageArn": ARN,

@@ -16,7 +16,12 @@ from typing import Any
 import pytest
 
 BUCKET = "aws:s3/bucket:Bucket"
-WITHOUT_RESOURCES = {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "ssm:DescribeParameters"}
+WITHOUT_RESOURCES = {
+    "cloudwatch:GetMetricStatistics",
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    "ssm:DescribeParameters",
+}
 """Actions for which AWS knows no resource, so that `*` is the only one."""
 
 
