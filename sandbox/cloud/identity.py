@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from sandbox.cloud.ports import Scope
 from sandbox.cloud.resource_policies import Principal
 
 PARTITION = "aws"
-PERSONAS = ("scientist", "approver", "ci")
+ACCOUNT = DEFAULT_ACCOUNT_ID
+"""The sandbox's first account."""
+PIPELINE = "ci"
+PERSONAS = ("scientist", "approver", PIPELINE)
 SESSION_SECONDS = 12 * 3600
 
 
@@ -94,14 +98,19 @@ def role_exists(role_arn: str, trusting: str) -> bool:
     return False
 
 
-def write_profiles(directory: Path, region: str, account: str = DEFAULT_ACCOUNT_ID) -> Profiles:
-    """Make the sandbox's roles `understudy-<persona>` and a profile with a session of each."""
+def write_profiles(directory: Path, region: str, accounts: Mapping[str, str]) -> Profiles:
+    """Make the sandbox's roles `understudy-<persona>` and a profile with a session of each.
+
+    `accounts`: further accounts by the name of a profile, which is a session of that account's `understudy-ci`.
+    """
     config, credentials = configparser.RawConfigParser(), configparser.RawConfigParser()
-    for persona in PERSONAS:
+    people = {persona: (ACCOUNT, persona) for persona in PERSONAS}
+    people |= {name: (account, PIPELINE) for name, account in accounts.items()}
+    for profile, (account, persona) in people.items():
         role_arn = _make_role(account, f"understudy-{persona}")
-        config[f"profile {persona}"] = {"region": region, "output": "json"}
+        config[f"profile {profile}"] = {"region": region, "output": "json"}
         environment = role_environment(role_arn, persona, region)
-        credentials[persona] = {name.lower(): value for name, value in environment.items()}
+        credentials[profile] = {name.lower(): value for name, value in environment.items()}
     profiles = Profiles(directory / "aws-config", directory / "aws-credentials")
     for file, parser in ((profiles.config_file, config), (profiles.credentials_file, credentials)):
         file.touch(mode=0o600)

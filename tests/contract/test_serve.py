@@ -36,6 +36,9 @@ def test_help_teaches() -> None:
         (("serve", "--speed", "0.5"), "0.5 would slow AWS down: at least 1"),
         (("serve", "--port", "70000"), "70000 is no port"),
         (("serve", "--instances-per-variant", "0"), "0 processes serve nobody"),
+        (("serve", "--account", "prod"), "'prod' is not NAME=NUMBER, such as prod=222222222222"),
+        (("serve", "--account", "prod=123456789012"), "is there already: choose another name and number"),
+        (("serve", "--account", "prod=222222222222"), "--account needs --environment-file"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...], message: str) -> None:
@@ -197,7 +200,7 @@ CODE = "import time, pathlib\\ndef handler(event, context):\\n    pathlib.Path(M
 
 directory = Path(sys.argv[1])
 server = CloudServer(directory, speed=60)
-profiles = identity.write_profiles(directory, "us-west-2")
+profiles = identity.write_profiles(directory, "us-west-2", {})
 server.start()
 boto = clients_of(Sandbox(None, {
     "AWS_ENDPOINT_URL": server.cloud.base_url,
