@@ -11,6 +11,8 @@ import pulumi_aws as aws
 
 import settings
 from components.candidate import build
+from components.capture_bus import CaptureBus, CaptureBusArgs, sources
+from components.capture_reader import CaptureReader, CaptureReaderArgs, bucket_grants
 from components.capture_store import CaptureStore, CaptureStoreArgs
 from components.encryption import EncryptionKey, EncryptionKeyArgs
 from components.function import FunctionLayer, FunctionLayerArgs
@@ -27,6 +29,7 @@ from components.model_registry import ModelRegistry, ModelRegistryArgs
 from components.naming import Scope
 from components.tags import tagging
 from components.traffic_replay import TransformMissingError
+from components.vending import OwnAccountError, consumers
 from model_package.errors import ModelPackageError
 from settings import ServiceSettings, Settings
 
@@ -37,6 +40,7 @@ PERSONS_MISTAKES = (
     LayerMissingError,
     CandidateMissingError,
     TransformMissingError,
+    OwnAccountError,
 )
 GARBAGE_THRESHOLD = 100_000
 """New objects before Python looks for garbage (its own default: 700)."""
@@ -64,13 +68,15 @@ def layer(config: Settings, services: Services) -> pulumi.Output[str] | None:
 def registering(config: Settings, scope: Scope) -> dict[str, Any]:
     """Shadow: a registry, and every use case that has been trained."""
     use_cases = {name: service.use_case for name, service in config.services.items()}
-    registry = ModelRegistry("registry", ModelRegistryArgs(scope, use_cases))
+    registry = ModelRegistry("registry", ModelRegistryArgs(scope, use_cases, consumers(scope, config.registry)))
     builds = {name: build(ROOT / "use_cases" / use_case, ROOT) for name, use_case in use_cases.items()}
     trained = {name: candidate for name, candidate in builds.items() if candidate}
     layer_arn = layer(config, {name: config.services[name] for name in trained})
+    elsewhere = sources(scope, config.services)
+    bus = CaptureBus("captures", CaptureBusArgs(scope, elsewhere)).bus if elsewhere else None
     services = {}
     for name, candidate in trained.items():
-        environment, service = Registering(registry, candidate), config.services[name]
+        environment, service = Registering(registry, candidate, bus), config.services[name]
         args = InferenceServiceArgs(scope, config.stack, service, environment, ROOT, layer_arn, config.signing)
         services[name] = InferenceService(name, args).outputs
     missing = "has no model.lock.yaml yet; run `understudy train {}`"
@@ -86,7 +92,9 @@ def registering(config: Settings, scope: Scope) -> dict[str, Any]:
 
 def running(config: Settings, scope: Scope) -> dict[str, Any]:
     """Everywhere else: registered versions, and what watches them."""
-    store = CaptureStore("capture", CaptureStoreArgs(scope))
+    reader = config.reader
+    store = CaptureStore("capture", CaptureStoreArgs(scope, bucket_grants(scope, reader, config.services)))
+    shared = CaptureReader("capture-reader", CaptureReaderArgs(scope, reader, store.bucket)) if reader else None
     key = EncryptionKey("alarms", EncryptionKeyArgs(scope, "Alarm topics", services=["cloudwatch.amazonaws.com"]))
     environment = Production(store.bucket, key.arn, config.delivery)
     deployed = {name: service for name, service in config.services.items() if service.model_package_arn}
@@ -98,6 +106,7 @@ def running(config: Settings, scope: Scope) -> dict[str, Any]:
     missing = "has no modelPackageArn yet; run `understudy promote {}`"
     return {
         "captureBucket": store.bucket,
+        **({"readerRoleArn": shared.role_arn} if shared else {}),
         "services": services,
         "skipped": {name: missing.format(name) for name in config.services if name not in deployed},
     }

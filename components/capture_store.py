@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 
+from components import policies
 from components.naming import Scope
 from components.storage import Expiry, PrivateBucket, PrivateBucketArgs
 
@@ -18,11 +20,14 @@ CAPTURE_DAYS = 90
 
 @dataclass(frozen=True)
 class CaptureStoreArgs:
+    """`grants`: what readers in other accounts are allowed, statements of the bucket's policy."""
+
     scope: Scope
+    grants: Sequence[policies.Statement] = field(default_factory=tuple)
 
 
 class CaptureStore(pulumi.ComponentResource):
-    """The capture bucket (docs/seams.md names its keys). Nothing in it depends on who reads it."""
+    """The capture bucket (docs/seams.md names its keys)."""
 
     bucket: pulumi.Output[str]
 
@@ -34,6 +39,7 @@ class CaptureStore(pulumi.ComponentResource):
             versioned=False,
             expiries=[Expiry(f"{prefix}/", CAPTURE_DAYS) for prefix in prefixes],
             events=True,
+            grants=args.grants,
         )
         self.bucket = PrivateBucket(name, bucket, pulumi.ResourceOptions(parent=self)).bucket
         self.register_outputs({"bucket": self.bucket})

@@ -15,16 +15,18 @@ from components.storage import kept
 
 @dataclass(frozen=True)
 class EncryptionKeyArgs:
-    """`alias`: with `alias/`, None for Pulumi's name; `services`: AWS services that use the key for this account."""
+    """`alias`: with `alias/`, None for Pulumi's name; `services`: AWS services that use the key for this account;
+    `grants`: further statements of the key's policy."""
 
     scope: Scope
     description: str
     alias: str | None = None
     services: Sequence[str] = field(default_factory=tuple)
+    grants: Sequence[policies.Statement] = field(default_factory=tuple)
 
 
-def key_policy(scope: Scope, services: Sequence[str]) -> str:
-    """The account's IAM policies decide, and the named services act for this account only.
+def key_policy(scope: Scope, services: Sequence[str], grants: Sequence[policies.Statement] = ()) -> str:
+    """The account's IAM policies decide, and the named services act for this account only; `grants` are for others.
 
     In a key's policy `Resource: *` is the key itself; no other form exists.
     """
@@ -48,7 +50,7 @@ def key_policy(scope: Scope, services: Sequence[str]) -> str:
                 "Condition": {"StringEquals": {"aws:SourceAccount": scope.account}},
             }
         )
-    return policies.document(statements)
+    return policies.document([*statements, *grants])
 
 
 class EncryptionKey(pulumi.ComponentResource):
@@ -61,7 +63,7 @@ class EncryptionKey(pulumi.ComponentResource):
             description=args.description,
             enable_key_rotation=True,
             deletion_window_in_days=30,
-            policy=key_policy(args.scope, args.services),
+            policy=key_policy(args.scope, args.services, args.grants),
             opts=kept(self),
         )
         aws.kms.Alias(name, name=args.alias, target_key_id=key.key_id, opts=kept(self))

@@ -12,7 +12,7 @@ from components.candidate import Build, Candidate, CandidateArgs, build, contain
 from components.model_endpoint import Container, ModelEndpoint, ModelEndpointArgs
 from components.model_registry import ModelRegistry
 from components.monitoring import Monitoring, MonitoringArgs
-from components.naming import Scope
+from components.naming import Scope, capture_account
 from components.rollback_monitor import RollbackMonitor, RollbackMonitorArgs
 from components.tags import tagging
 from components.traffic_replay import TrafficReplay, TrafficReplayArgs
@@ -31,6 +31,8 @@ class Registering:
 
     registry: ModelRegistry
     build: Build
+    capture_bus: pulumi.Input[str] | None = None
+    """The bus that announces captures of other accounts, where production is in one."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,12 @@ class InferenceServiceArgs:
 def needs_functions(service: ServiceSettings, delivery: Delivery | None) -> bool:
     """Whether the service has a function, so that the stack needs their layer."""
     return bool(service.replay or delivery or service.alarms.prediction_accuracy)
+
+
+def _is_elsewhere(args: InferenceServiceArgs) -> bool:
+    """Whether another account captures what the service replays."""
+    account = capture_account(args.service.replay.source) if args.service.replay else None
+    return account not in (None, args.scope.account)
 
 
 class InferenceService(pulumi.ComponentResource):
@@ -135,6 +143,7 @@ class InferenceService(pulumi.ComponentResource):
                     layer_arn=args.layer_arn,
                     root=args.root,
                     use_case=args.use_case,
+                    bus=environment.capture_bus if _is_elsewhere(args) else None,
                     after=endpoint.ready,
                 ),
                 self._child(),

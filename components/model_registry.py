@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import policies
+from components import policies, vending
 from components.encryption import EncryptionKey, EncryptionKeyArgs
 from components.naming import Scope, logical
 from components.storage import Expiry, PrivateBucket, PrivateBucketArgs, kept
@@ -24,10 +24,11 @@ FRAMEWORK_REPOSITORIES = ("sagemaker-xgboost", "sagemaker-scikit-learn", "pytorc
 
 @dataclass(frozen=True)
 class ModelRegistryArgs:
-    """`services`: use case folder by service name."""
+    """`services`: use case folder by service name; `consumers`: who else runs what is registered here."""
 
     scope: Scope
     services: dict[str, str]
+    consumers: vending.Consumers | None = None
 
 
 def image_repositories(scope: Scope, services: Sequence[str]) -> list[str]:
@@ -95,16 +96,23 @@ class ModelRegistry(pulumi.ComponentResource):
         self.register_outputs({"artifact_bucket": self.artifact_bucket, "training_bucket": self.training_bucket})
 
     def _create_key(self) -> None:
+        consumers = self._args.consumers
         args = EncryptionKeyArgs(
             self._args.scope,
             "Model artifacts, training data and comparison records",
             self._args.scope.artifact_key_alias,
+            grants=vending.key_statements(consumers, list(self._args.services)) if consumers else (),
         )
         self.key_arn = EncryptionKey("artifacts", args, pulumi.ResourceOptions(parent=self)).arn
 
     def _create_buckets(self) -> None:
         child = pulumi.ResourceOptions(parent=self)
-        artifacts = PrivateBucketArgs(bucket=self._args.scope.artifact_bucket, key_arn=self.key_arn)
+        consumers = self._args.consumers
+        artifacts = PrivateBucketArgs(
+            bucket=self._args.scope.artifact_bucket,
+            key_arn=self.key_arn,
+            grants=vending.artifact_statements(consumers, list(self._args.services)) if consumers else (),
+        )
         bucket = PrivateBucket("artifacts", artifacts, child)
         self.artifact_bucket, self.artifact_versioning = bucket.bucket, bucket.versioning
         training = PrivateBucketArgs(key_arn=self.key_arn, expiries=[Expiry("jobs/", TRAINING_JOBS_DAYS)])
@@ -145,4 +153,26 @@ class ModelRegistry(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.repositories[service] = repository.repository_url
+        if self._args.consumers:
+            self._share(service, group, repository, self._args.consumers)
         return group.model_package_group_name
+
+    def _share(
+        self,
+        service: str,
+        group: aws.sagemaker.ModelPackageGroup,
+        repository: aws.ecr.Repository,
+        consumers: vending.Consumers,
+    ) -> None:
+        aws.sagemaker.ModelPackageGroupPolicy(
+            service,
+            model_package_group_name=group.model_package_group_name,
+            resource_policy=policies.document(vending.group_statements(consumers, service)),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        aws.ecr.RepositoryPolicy(
+            service,
+            repository=repository.name,
+            policy=policies.document(vending.image_statements(consumers, service)),
+            opts=pulumi.ResourceOptions(parent=self),
+        )

@@ -113,6 +113,10 @@ class Scope:
     def capture_bucket(self) -> str:
         return physical("bucket", f"{self.project}-capture-{self.environment}", f"{self.account}-{self.region}")
 
+    def capture_bus(self, environment: str) -> str:
+        """Name of the event bus that a registering environment hears of another account's captures on."""
+        return f"{self.project}-captures-{environment}"
+
     @property
     def artifact_key_alias(self) -> str:
         return f"alias/{self.project}-artifacts"
@@ -120,6 +124,12 @@ class Scope:
     def repository(self, service: str) -> str:
         """Name of the ECR repository of a use case's own images."""
         return f"{self.project}/{service}"
+
+
+def capture_account(bucket: str) -> str | None:
+    """The account in a capture bucket's name; None for a bucket of another name."""
+    match = re.fullmatch(r"[a-z0-9-]+-capture-[a-z0-9-]+-(\d{12})-[a-z]{2}(?:-[a-z]+)+-\d", bucket)
+    return match[1] if match else None
 
 
 def bucket_arn(scope: Scope, bucket: str) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 from components.naming import Scope, bucket_arn
 
 Statement = dict[str, Any]
+PULL_ACTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
+"""What pulling an image takes of its repository."""
 
 
 def document(statements: Sequence[Statement]) -> str:
@@ -22,6 +24,27 @@ def document(statements: Sequence[Statement]) -> str:
 def allow(actions: Sequence[str], resources: Sequence[Any], condition: dict[str, Any] | None = None) -> Statement:
     statement: Statement = {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
     return {**statement, "Condition": condition} if condition else statement
+
+
+def grant_roles(
+    scope: Scope,
+    accounts: Sequence[str],
+    roles: Sequence[str],
+    actions: Sequence[str],
+    condition: dict[str, Any] | None = None,
+) -> Statement:
+    """For resource policies, without Resource: roles of these names (patterns) in other accounts.
+
+    A policy may not name roles that do not exist yet, so it names their accounts, and a condition names the roles.
+    """
+    iam = [f"arn:{scope.partition}:iam::{account}:" for account in accounts]
+    patterns = [f"{prefix}role/{role}" for prefix in iam for role in roles]
+    return {
+        "Effect": "Allow",
+        "Principal": {"AWS": [f"{prefix}root" for prefix in iam]},
+        "Action": list(actions),
+        "Condition": {"ArnLike": {"aws:PrincipalArn": patterns}, **(condition or {})},
+    }
 
 
 def trust(scope: Scope, principal: str, source: str | None = None) -> str:
@@ -90,7 +113,7 @@ def use_key_by_alias(scope: Scope, alias: str) -> Statement:
 def pull_images(repository_arns: Sequence[str]) -> list[Statement]:
     """GetAuthorizationToken knows no resources: `*`."""
     return [
-        allow(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"], repository_arns),
+        allow(PULL_ACTIONS, repository_arns),
         allow(["ecr:GetAuthorizationToken"], ["*"]),
     ]
 

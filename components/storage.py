@@ -26,13 +26,15 @@ class Expiry:
 
 @dataclass(frozen=True)
 class PrivateBucketArgs:
-    """`bucket`: an explicit name, None for Pulumi's; `key_arn`: a KMS key, None for S3's own encryption (AES-256)."""
+    """`bucket`: an explicit name, None for Pulumi's; `key_arn`: a KMS key, None for S3's own encryption (AES-256);
+    `grants`: further statements of the bucket's policy."""
 
     bucket: str | None = None
     key_arn: pulumi.Input[str] | None = None
     versioned: bool = True
     expiries: Sequence[Expiry] = field(default_factory=tuple)
     events: bool = False
+    grants: Sequence[policies.Statement] = field(default_factory=tuple)
 
 
 def kept(parent: pulumi.Resource, **options: Any) -> pulumi.ResourceOptions:
@@ -40,8 +42,8 @@ def kept(parent: pulumi.Resource, **options: Any) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(parent=parent, protect=True, retain_on_delete=True, **options)
 
 
-def bucket_policy(bucket_arn: str) -> str:
-    return policies.document([policies.deny_plain_http("s3", [bucket_arn, f"{bucket_arn}/*"])])
+def bucket_policy(bucket_arn: str, grants: Sequence[policies.Statement] = ()) -> str:
+    return policies.document([policies.deny_plain_http("s3", [bucket_arn, f"{bucket_arn}/*"]), *grants])
 
 
 def lifecycle_rules(expiries: Sequence[Expiry]) -> Block:
@@ -121,7 +123,7 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketPolicy(
             self._name,
             bucket=self._bucket.bucket,
-            policy=self._bucket.arn.apply(bucket_policy),
+            policy=self._bucket.arn.apply(lambda arn: bucket_policy(arn, self._args.grants)),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[block]),
         )
 

@@ -43,6 +43,8 @@ class TrafficReplayArgs:
     layer_arn: pulumi.Input[str]
     root: Path
     use_case: Path
+    bus: pulumi.Input[str] | None
+    """The event bus that announces captures of another account; None for the own account's default bus."""
     after: Sequence[pulumi.Resource]
     """The rollout of `artifact_digest`: what answers must be the candidate whose digest the records carry."""
 
@@ -50,6 +52,11 @@ class TrafficReplayArgs:
 def source_prefix(replay: Replay) -> str:
     """Keys of production's capture files for this service."""
     return f"{CAPTURE_PREFIX}/{replay.source_endpoint}/{replay.source_variant}/"
+
+
+def replay_roles(service: str) -> str:
+    """Pattern of the names of the roles that a service's replay functions run with; production grants by it."""
+    return f"{logical('role', f'{service}-replay')}-*"
 
 
 def object_created(bucket: str, prefix: str) -> str:
@@ -177,11 +184,13 @@ class TrafficReplay(pulumi.ComponentResource):
 
     def _create_rule(self) -> None:
         args = self._args
+        bus = {} if args.bus is None else {"event_bus_name": args.bus}
         rule = aws.cloudwatch.EventRule(
             logical("rule", self._name),
             description=f"Captured requests of {args.replay.source_endpoint}",
             event_pattern=object_created(args.replay.source, source_prefix(args.replay)),
             opts=self._child(),
+            **bus,
         )
         policy = aws.sqs.QueuePolicy(
             self._name,
@@ -192,5 +201,5 @@ class TrafficReplay(pulumi.ComponentResource):
             opts=self._child(),
         )
         aws.cloudwatch.EventTarget(
-            self._name, rule=rule.name, arn=self._queue.arn, opts=self._child(depends_on=[policy])
+            self._name, rule=rule.name, arn=self._queue.arn, opts=self._child(depends_on=[policy]), **bus
         )

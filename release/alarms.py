@@ -6,15 +6,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-import boto3
-
+from release import access
 from release.errors import MissingError
 
 
-def states(names: Iterable[str], region: str | None = None) -> dict[str, str]:
-    """State by name: OK, ALARM or INSUFFICIENT_DATA; an alarm that does not exist is `missing`."""
+def states(names: Iterable[str], region: str | None = None, *, role: str | None = None) -> dict[str, str]:
+    """State by name: OK, ALARM or INSUFFICIENT_DATA; an alarm that does not exist is `missing`.
+
+    `role` looks at alarms of another account.
+    """
     wanted = sorted(set(names))
-    found = {alarm["AlarmName"]: str(alarm["StateValue"]) for alarm in _describe(wanted, region)}
+    found = {alarm["AlarmName"]: str(alarm["StateValue"]) for alarm in _describe(wanted, region, role)}
     return {name: found.get(name, "missing") for name in wanted}
 
 
@@ -29,9 +31,9 @@ def fired_at(name: str, region: str) -> datetime:
     return fired
 
 
-def _describe(names: list[str], region: str | None) -> list[dict[str, Any]]:
+def _describe(names: list[str], region: str | None, role: str | None = None) -> list[dict[str, Any]]:
     """API: DescribeAlarms, at most 100 names a call."""
-    client: Any = boto3.client("cloudwatch", region_name=region)
+    client = access.client("cloudwatch", role, region_name=region)
     found: list[dict[str, Any]] = []
     for start in range(0, len(names), 100):
         answer = client.describe_alarms(

@@ -121,13 +121,14 @@ def _judge_against(found: Candidate, base: Baseline, store: ObjectStore, output:
             do=f"`understudy replay {found.service}` sends what production captured.",
         )
     output.say(f"{len(records)} comparison records")
+    captures = ObjectStore(role=base.reader_role) if base.reader_role else store
     return judge(
         records,
         found.rules,
         service=found.service,
         candidate_digest=found.digest,
         judged_at=datetime.now(UTC),
-        labels=_labels(found, store, min(record.inference_time for record in records)),
+        labels=_labels(found, captures, min(record.inference_time for record in records)),
         noise=_noise(found, base, store, bucket),
         latency=_latency(found, base, store, (bucket, prefix), records),
     )
@@ -186,7 +187,8 @@ def _latency(
     if in_shadow is not None and in_shadow.samples >= found.rules.minimum_pairs:
         return UnpairedLatency(production=in_shadow, candidate=replayed)
     times = [record.inference_time for record in records]
-    production = model_latency(base.endpoint, records[0].production.variant, min(times), max(times) + _CAPTURE_MARGIN)
+    window = (min(times), max(times) + _CAPTURE_MARGIN)
+    production = model_latency(base.endpoint, records[0].production.variant, *window, base.reader_role)
     return None if production is None else UnpairedLatency(production=production, candidate=replayed)
 
 

@@ -6,10 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import boto3
-
+from release import access
 from release.estimates import Percentiles
 from release.ledger import brought_in, releases
 from release.workspace import Project, engine_errors
@@ -26,6 +24,8 @@ class Baseline:
     arn: str
     endpoint: str
     since: datetime
+    reader_role: str | None = None
+    """What may look at it from another account."""
 
 
 def baseline(project: Project, service: str, stack: str) -> Baseline | None:
@@ -39,14 +39,16 @@ def baseline(project: Project, service: str, stack: str) -> Baseline | None:
         current = brought_in(releases(environment.stack.history(show_secrets=False), stack, service), arn)
     # Without an update that says so (an imported stack), nothing before now counts as this version's.
     since = current.ended if current and current.ended else datetime.now(UTC)
-    return Baseline(arn, str(outputs["endpointName"]), since)
+    return Baseline(arn, str(outputs["endpointName"]), since, access.reader_role(environment.outputs))
 
 
-def model_latency(endpoint: str, variant: str, start: datetime, end: datetime) -> Percentiles | None:
+def model_latency(
+    endpoint: str, variant: str, start: datetime, end: datetime, role: str | None = None
+) -> Percentiles | None:
     """ModelLatency of an endpoint's variant over a window, which is widened to whole minutes; None without data.
 
     API: GetMetricStatistics, minute by minute (longer where the window is over a day), as a longer period would reach
-    back to another version. The metric is in microseconds.
+    back to another version. The metric is in microseconds. `role` reads where the endpoint is in another account.
     """
     first = start.replace(second=0, microsecond=0)
     seconds = max(60, math.ceil((end - first) / MINUTE) * 60)
@@ -58,7 +60,7 @@ def model_latency(endpoint: str, variant: str, start: datetime, end: datetime) -
         "EndTime": first + timedelta(seconds=seconds),
         "Period": math.ceil(seconds / _MOST_POINTS / 60) * 60,
     }
-    cloudwatch: Any = boto3.client("cloudwatch")
+    cloudwatch = access.client("cloudwatch", role)
     counted = cloudwatch.get_metric_statistics(**query, Statistics=["SampleCount"])["Datapoints"]
     ranked = cloudwatch.get_metric_statistics(**query, ExtendedStatistics=["p50", "p99"])["Datapoints"]
     counts = {point["Timestamp"]: point["SampleCount"] for point in counted}

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from release import access
 from release.errors import MissingError
 from release.gate import StoredEvidence
 
@@ -23,8 +23,10 @@ _CHUNK_BYTES = 1024 * 1024
 class ObjectStore:
     """S3 as releases need it: whole small objects, read many at a time."""
 
-    def __init__(self, region: str | None = None) -> None:
-        self._client: Any = boto3.client("s3", region_name=region, config=Config(max_pool_connections=_READERS))
+    def __init__(self, region: str | None = None, *, role: str | None = None) -> None:
+        """`role` reads buckets of another account."""
+        config = Config(max_pool_connections=_READERS)
+        self._client: Any = access.client("s3", role, region_name=region, config=config)
 
     def keys(self, bucket: str, prefix: str, since: datetime | None = None) -> list[str]:
         """Keys below `prefix` in order, only those written at or after `since`."""

@@ -58,10 +58,11 @@ def replay(project: Project, order: Order, output: Output) -> dict[str, Any]:
     queue = service.get("replayQueueUrl")
     if not queue:
         raise MissingError(f"{order.service} has no replay queue in {order.stack}.", do=_needs_source(order.stack))
-    store = ObjectStore()
+    base = baseline(project, order.service, order.production)
+    store, captures = ObjectStore(), ObjectStore(role=base.reader_role if base else None)
     prefix = f"capture/{source.source_endpoint}/{source.source_variant}/"
-    since = parse_since(order.since, datetime.now(UTC)) or _went_live(project, order)
-    files = _captured(store, source.source, store.keys(source.source, prefix, since))
+    since = parse_since(order.since, datetime.now(UTC)) or (base.since if base else None)
+    files = _captured(captures, source.source, captures.keys(source.source, prefix, since))
     keys, expected, malformed = select(files, source.traffic_percent, since, order.limit)
     if not expected:
         raise MissingError(
@@ -120,11 +121,6 @@ def _needs_source(stack: str) -> str:
         "Set understudy:replay.source to production's capture bucket (output captureBucket of its stack), "
         f"then `understudy deploy --stack {stack}`."
     )
-
-
-def _went_live(project: Project, order: Order) -> datetime | None:
-    found = baseline(project, order.service, order.production)
-    return found.since if found else None
 
 
 def _captured(store: ObjectStore, bucket: str, keys: list[str]) -> list[File]:

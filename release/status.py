@@ -7,7 +7,7 @@ from typing import Any
 
 from model_package import metadata as metadata_keys
 from model_package.lock import load_lock
-from release import alarms, arns, registry, standing
+from release import access, alarms, arns, registry, standing
 from release.catalog import is_shadow
 from release.errors import UsageError
 from release.git import Repository
@@ -71,7 +71,7 @@ def _row(project: Project, environment: Environment, service: str, live: set[str
         "phase": phase.value,
         "artifact_digest": package.artifact_digest if package else None,
         "evidence": evidence,
-        "alarms": alarms.states(_alarm_names(outputs)),
+        "alarms": alarms.states(_alarm_names(outputs), role=access.reader_role(environment.outputs)),
         "quarantined": [version.arn for version in group if version.is_quarantined],
         "skipped": (environment.outputs.get("skipped") or {}).get(service),
     }

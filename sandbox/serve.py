@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -53,6 +54,11 @@ It prints the environment to use it. In another terminal:
     $ aws sagemaker list-endpoints          # plain boto3, the aws command and pulumi work alike
     $ AWS_PROFILE=approver understudy …     # profiles: scientist (default), approver, ci
 
+--account makes one more account and a profile in it; its environment stands beside the first one's:
+
+    $ python -m sandbox serve --environment-file sandbox.env --account prod=222222222222 &
+    $ source sandbox.env.prod               # in production's terminal
+
 Other accounts are reached as on AWS, by assuming a role in them:
 
     $ aws sts assume-role --role-arn arn:aws:iam::222222222222:role/deployer --role-session-name me
@@ -66,7 +72,10 @@ Exit codes: 0 stopped by a signal or because its parent ended; 1 a part of it fa
 
 def main(arguments: Sequence[str] | None = None, *, parent: int) -> int:
     """Run the command while the process `parent` is this one's parent; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.account and options.environment_file is None:
+        parser.error("--account needs --environment-file, beside which the account's own file is written")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -104,7 +113,8 @@ def _end_late() -> None:
 
 
 def _run(server: CloudServer, options: argparse.Namespace, stopping: threading.Event, parent: int) -> int:
-    profiles = identity.write_profiles(server.cloud.directory, options.region)
+    accounts: dict[str, str] = dict(options.account)
+    profiles = identity.write_profiles(server.cloud.directory, options.region, accounts)
     environment = {
         "AWS_ENDPOINT_URL": server.cloud.base_url,
         "AWS_REGION": options.region,
@@ -124,15 +134,21 @@ def _run(server: CloudServer, options: argparse.Namespace, stopping: threading.E
         return stopping.is_set() or os.getppid() != parent
 
     provider: Process | None = None
-    attachment: dict[str, str] = {}
+    attachments: dict[str, dict[str, str]] = {}
+    main = identity.ACCOUNT
     if options.provider:
-        provider = _start_provider(server, {**os.environ, **environment, **access})
-        port = _first_line(provider, over)
-        if port is None:
+        served = {main: identity.PERSONAS[0]} | {number: name for name, number in accounts.items()}
+        provider = _start_provider(server, {**os.environ, **environment, **access}, list(served.values()))
+        ports = _first_line(provider, over)
+        if ports is None:
             return 0 if over() else _failed("The aws provider did not start; what it said is above.")
-        attachment = {"PULUMI_DEBUG_PROVIDERS": f"aws:{port}"}
-        server.cloud.child_environment = {**environment, **attachment}
-    _announce({**environment, **access, **attachment}, options.environment_file)
+        numbers = zip(served, ports.split(), strict=True)
+        attachments = {account: {"PULUMI_DEBUG_PROVIDERS": f"aws:{port}"} for account, port in numbers}
+        server.cloud.attachments = attachments
+    for name, account in accounts.items():
+        own = {"AWS_PROFILE": name, **attachments.get(account, {})}
+        _write({**environment, **access, **own}, _file_of(options.environment_file, name))
+    _announce({**environment, **access, **attachments.get(main, {})}, options.environment_file)
     while not over():
         stopping.wait(WATCH_SECONDS)
         if provider is not None and provider.poll() is not None:
@@ -140,10 +156,9 @@ def _run(server: CloudServer, options: argparse.Namespace, stopping: threading.E
     return 0
 
 
-def _start_provider(server: CloudServer, environment: Mapping[str, str]) -> Process:
-    return server.cloud.children.spawn(
-        [sys.executable, "-m", "sandbox.aws_provider"], env=environment, cwd=ROOT, stdout=subprocess.PIPE
-    )
+def _start_provider(server: CloudServer, environment: Mapping[str, str], profiles: Sequence[str]) -> Process:
+    command = [sys.executable, "-m", "sandbox.aws_provider", *(f"--profile={profile}" for profile in profiles)]
+    return server.cloud.children.spawn(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE)
 
 
 def _first_line(process: Process, stopping: Callable[[], bool]) -> str | None:
@@ -160,14 +175,28 @@ def _first_line(process: Process, stopping: Callable[[], bool]) -> str | None:
 
 
 def _announce(environment: Mapping[str, str], file: Path | None) -> None:
-    """Print `export` lines, the last act of starting; the file appears complete or not at all."""
-    text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(file.name + ".new")
-        draft.write_text(text)
-        draft.replace(file)
+    """Print `export` lines, the last act of starting, and write them where asked."""
+    text = _exports(environment) if file is None else _write(environment, file)
     print(text, end="", flush=True)
+
+
+def _write(environment: Mapping[str, str], file: Path) -> str:
+    """Write `export` lines, and return them; the file appears complete or not at all."""
+    text = _exports(environment)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(file.name + ".new")
+    draft.write_text(text)
+    draft.replace(file)
+    return text
+
+
+def _exports(environment: Mapping[str, str]) -> str:
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
+
+
+def _file_of(environment_file: Path, account: str) -> Path:
+    """Beside the environment file, for a further account."""
+    return environment_file.with_name(f"{environment_file.name}.{account}")
 
 
 def _failed(message: str) -> int:
@@ -195,6 +224,14 @@ def _parser() -> argparse.ArgumentParser:
         "--directory", type=Path, help="where it writes (default: a temporary folder, removed at the end)"
     )
     serve.add_argument("--environment-file", type=Path, help="also write the export lines here, when it is ready")
+    serve.add_argument(
+        "--account",
+        type=_account,
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="one more account, with a profile NAME and the export lines in FILE.NAME; needs --environment-file",
+    )
     serve.add_argument("--region", default="us-west-2", help="region of the profiles (default us-west-2)")
     serve.add_argument(
         "--instances-per-variant",
@@ -228,6 +265,15 @@ def _variable(text: str) -> tuple[str, str]:
     if not separator or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return name, value
+
+
+def _account(text: str) -> tuple[str, str]:
+    name, _, number = text.partition("=")
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or not re.fullmatch(r"\d{12}", number):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=NUMBER, such as prod=222222222222")
+    if name in identity.PERSONAS or number == identity.ACCOUNT:
+        raise argparse.ArgumentTypeError(f"{text!r} is there already: choose another name and number")
+    return name, number
 
 
 def _count(text: str) -> int:

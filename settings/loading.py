@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from settings.arn import ModelPackageArn
 from settings.models import PROJECT, ServiceSettings, Settings, alias, registers_candidates
 from settings.problems import Problem, SettingsError, problem_of, shown
-from settings.rules import service_problems
+from settings.rules import service_problems, stack_problems
 
-TOP = ("environment", "delivery", "signing")
+TOP = ("environment", "delivery", "signing", "registry", "reader")
 """Keys of a stack, in both of its forms."""
 
 
@@ -38,7 +38,8 @@ def load(raw: Mapping[str, Any], stack: str) -> Settings:
         settings = Settings.model_validate(document)
     except ValidationError as error:
         raise SettingsError(stack, [problem_of(detail, prefixes) for detail in error.errors()]) from None
-    problems = [problem for name in services for problem in service_problems(settings, name, prefixes[name])]
+    problems = [*stack_problems(settings)]
+    problems += [problem for name in services for problem in service_problems(settings, name, prefixes[name])]
     if problems:
         raise SettingsError(stack, problems)
     return settings

@@ -39,6 +39,8 @@ class Scaling(Document):
     invocations_per_instance: float = Field(gt=0, description="requests a minute each instance should get, above 0")
 
 
+Account = Annotated[str, Field(pattern=r"^\d{12}$")]
+RoleName = Annotated[str, Field(pattern=r"^[\w+=,.@/*-]*[\w+=,.@/-][\w+=,.@/*-]*$")]
 Strategy = Literal["canary", "linear", "rolling", "allAtOnce"]
 RollbackMode = Annotated[
     Literal["automatic", "manual", "off"],
@@ -253,6 +255,31 @@ class Signing(Document):
     )
 
 
+class Registry(Document):
+    """Who else runs what a registering environment registers."""
+
+    consumer_accounts: tuple[Account, ...] = Field(
+        min_length=1, description='a list of AWS accounts, 12 digits in quotes each, such as ["222222222222"]'
+    )
+    deployer_roles: tuple[RoleName, ...] = Field(
+        min_length=1,
+        description="a list of names of the roles there that deploy and verify versions, with their paths; "
+        "* stands for any text, but not for a whole name",
+    )
+
+
+class Reader(Document):
+    """The registering environment of another account that reads captured traffic."""
+
+    account: Account = Field(description='an AWS account, 12 digits in quotes, such as "111111111111"')
+    environment: str = Field("shadow", pattern=ENVIRONMENT_PATTERN, description="its environment (default shadow)")
+    roles: tuple[RoleName, ...] = Field(
+        min_length=1,
+        description="a list of names of the roles there that compare and replay, with their paths; "
+        "* stands for any text, but not for a whole name",
+    )
+
+
 class Settings(Document):
     """One stack: an environment and its services by name."""
 
@@ -266,6 +293,8 @@ class Settings(Document):
         None, description="an object {repositoryUrl, branch, backendUrl, passphraseParameter, buildImage}"
     )
     signing: Signing | None = Field(None, description="an object {publicKey} (default: versions are not signed)")
+    registry: Registry | None = Field(None, description="an object {consumerAccounts, deployerRoles}; in shadow only")
+    reader: Reader | None = Field(None, description="an object {account, environment, roles}; not in shadow")
 
     @property
     def registers_candidates(self) -> bool:

@@ -56,6 +56,8 @@ def _field_at(location: tuple[str | int, ...]) -> tuple[type[Document], FieldInf
     model: type[Document] = Settings
     field: FieldInfo | None = None
     for step in location:
+        if isinstance(step, int):
+            continue  # An item of a list is described with the list.
         inner = _model_in(field.annotation) if field else None
         if inner is not None and field is not None and get_origin(field.annotation) is dict:
             # The step through the services map is a name, not a field.

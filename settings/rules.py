@@ -16,6 +16,20 @@ Found = tuple[str, object, str]
 """Key, value and what is allowed."""
 
 
+def stack_problems(settings: Settings) -> Iterator[Problem]:
+    here = f"nothing in environment {settings.environment}"
+    if settings.reader and settings.registers_candidates:
+        yield Problem(f"{PROJECT}:reader", shown(settings.reader), f"{here}: it captures nothing")
+    if settings.registry is None:
+        return
+    key = f"{PROJECT}:registry"
+    if not settings.registers_candidates:
+        yield Problem(key, shown(settings.registry), f"{here}: it registers nothing")
+    accounts = settings.registry.consumer_accounts
+    if len(set(accounts)) < len(accounts):
+        yield Problem(f"{key}.consumerAccounts", shown(accounts), "every account once")
+
+
 def service_problems(settings: Settings, name: str, prefix: str) -> Iterator[Problem]:
     service = settings.services[name]
     separator = ":" if prefix == PROJECT else "."

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from release.rehearsal.service import Service, wait_until
-from release.rehearsal.stage import Outcome, Stage
+from release.rehearsal.stage import PRODUCTION, Outcome, Stage
 from release.rehearsal.steps import Steps
 
 PAIRS = 500
@@ -88,7 +88,7 @@ class Play:
     def promote(self, service: Service, version: str, *, check: bool = True) -> Outcome:
         arn = service.versions[version].package
         arguments = ("promote", service.name, arn, "--stack", "prod", "--push", "--yes")
-        return self.stage.understudy(*arguments, role="ci", check=check)
+        return self.stage.understudy(*arguments, role=PRODUCTION, check=check)
 
     def replay(self, service: Service, running: str) -> None:
         """Enough of what the version in production answered goes to shadow."""
@@ -97,7 +97,7 @@ class Play:
 
     def builds_ended(self) -> None:
         """Wait until no rollback build is under way: an alarm may start one, and it holds production's stack."""
-        client = self.stage.client("codebuild")
+        client = self.stage.client("codebuild", PRODUCTION)
 
         def none_runs() -> bool:
             builds = client.list_builds()["ids"]

@@ -15,7 +15,7 @@ import yaml
 
 from release.rehearsal import answers
 from release.rehearsal.data import DataSet, csv, load
-from release.rehearsal.stage import Stage, StageError
+from release.rehearsal.stage import PRODUCTION, Stage, StageError
 from release.rehearsal.traffic import Answer, Traffic, same_answer
 
 POLL_SECONDS = 0.3
@@ -110,8 +110,8 @@ class Service:
         return described
 
     def running_package(self, environment: str) -> str:
-        """The model package ARN behind the endpoint's live config; empty for a container spec or no endpoint."""
-        client = self.stage.client("sagemaker")
+        """The model package ARN that the endpoint in production's account runs; empty for a container spec."""
+        client = self.stage.client("sagemaker", PRODUCTION)
         endpoint = client.describe_endpoint(EndpointName=self.endpoint(environment))
         config = client.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
         model = client.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
@@ -158,7 +158,7 @@ class Service:
 
     def open_traffic(self, capture_bucket: str, version: str) -> None:
         """Clients start and run until the end, with that version as the one that may answer."""
-        s3 = self.stage.client("s3")
+        s3 = self.stage.client("s3", PRODUCTION)
 
         def put_labels(lines: str) -> None:
             hour = datetime.now(UTC).strftime("%Y/%m/%d/%H")
@@ -166,7 +166,11 @@ class Service:
             s3.put_object(Bucket=capture_bucket, Key=key, Body=lines.encode())
 
         self.traffic = Traffic(
-            self.stage.session("ci"), self.endpoint("prod"), self.data.rows(), rate=self.rate, put_labels=put_labels
+            self.stage.session(PRODUCTION),
+            self.endpoint("prod"),
+            self.data.rows(),
+            rate=self.rate,
+            put_labels=put_labels,
         )
         self.live(version)
         self.clients.start()

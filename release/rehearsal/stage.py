@@ -23,6 +23,11 @@ from release.errors import UnderstudyError
 
 SANDBOX_START_SECONDS = 60
 COMMAND_SECONDS = 240
+PRODUCTION = "prod"
+"""The role, and its profile, of whoever deploys production: a pipeline of production's own account."""
+PRODUCTION_ACCOUNT = "222222222222"
+PIPELINE_ROLE = "understudy-ci"
+"""The IAM role of the pipelines, in either account."""
 
 
 class StageError(UnderstudyError):
@@ -65,6 +70,7 @@ class Stage:
         self.log = directory / "logs" / "commands.log"
         self.passphrase = secrets.token_urlsafe(16)
         self._environment: dict[str, str] = {}
+        self._production: dict[str, str] = {}
         self._sessions: dict[str, boto3.Session] = {}
         self._clients: dict[tuple[str, str], Any] = {}
         self._making = threading.Lock()
@@ -110,6 +116,7 @@ class Stage:
         environment_file = self.directory / "environment"
         command = [sys.executable, "-m", "sandbox", "serve", "--speed", str(self.speed)]
         command += ["--directory", str(self.directory / "cloud"), "--environment-file", str(environment_file)]
+        command += ["--account", f"{PRODUCTION}={PRODUCTION_ACCOUNT}"]
         # As the build's image on AWS would: an environment that `make setup` finds ready, and the engine to use.
         image = {"UNDERSTUDY_VENV": str(_environment_folder()), "UNDERSTUDY_ENGINE": self.engine}
         command += [f"--build-variable={name}={value}" for name, value in image.items()]
@@ -131,16 +138,17 @@ class Stage:
                 raise StageError(f"the sandbox did not start (exit code {process.poll()}):\n{said}")
             time.sleep(0.05)
         self._environment = read_environment(environment_file)
+        self._production = read_environment(environment_file.with_name(f"{environment_file.name}.{PRODUCTION}"))
 
     def _base(self) -> dict[str, str]:
         """The caller's environment without its AWS and Pulumi settings: a rehearsal never reaches a real account."""
         return {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PULUMI_"))}
 
     def environment(self, role: str) -> dict[str, str]:
-        """What a terminal of that role (scientist, approver, ci) has set."""
+        """What a terminal of that role has set: scientist, approver and ci of the registry's account, or `prod`."""
         return {
             **self._base(),
-            **self._environment,
+            **(self._production if role == PRODUCTION else self._environment),
             "AWS_PROFILE": role,
             "PULUMI_BACKEND_URL": f"file://{self.state}",
             "PULUMI_HOME": str(self.directory / "pulumi-home"),

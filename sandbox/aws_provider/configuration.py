@@ -45,8 +45,11 @@ class Configuration:
     endpoints: tuple[tuple[str, str], ...] = ()
 
 
-def parse(arguments: Mapping[str, Any]) -> Configuration:
-    """Configure's arguments; nested values arrive as JSON texts. Raises ProviderError on what is not understood."""
+def parse(arguments: Mapping[str, Any], profile: str | None = None) -> Configuration:
+    """Configure's arguments; nested values arrive as JSON texts. Raises ProviderError on what is not understood.
+
+    `profile` counts where the arguments name neither a profile nor keys, as AWS_PROFILE does for a plugin.
+    """
     given = {name: _decoded(value) for name, value in arguments.items() if not is_unknown(value)}
     known = {"region", "accessKey", "secretKey", "token", "profile", "assumeRoles", "assumeRole", "defaultTags"}
     if strange := sorted(set(given) - known - {"endpoints"} - _WITHOUT_EFFECT):
@@ -59,7 +62,7 @@ def parse(arguments: Mapping[str, Any]) -> Configuration:
         access_key=given.get("accessKey") or None,
         secret_key=given.get("secretKey") or None,
         token=given.get("token") or None,
-        profile=given.get("profile") or None,
+        profile=given.get("profile") or (None if given.get("accessKey") else profile),
         assume_roles=tuple(_role(role) for role in roles),
         default_tags=tuple(sorted((str(key), str(value)) for key, value in tags.items())),
         endpoints=tuple(sorted(endpoints.items())),

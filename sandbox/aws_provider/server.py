@@ -65,8 +65,9 @@ def _errors(
 class Provider(pbg.ResourceProviderServicer):
     """Serves any number of engines at once; each connection has its own configuration."""
 
-    def __init__(self) -> None:
+    def __init__(self, profile: str | None = None) -> None:
         self._connections = Connections()
+        self._profile = profile
 
     # --- life of the plugin --------------------------------------------------------------------------------------
 
@@ -109,7 +110,8 @@ class Provider(pbg.ResourceProviderServicer):
 
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         try:
-            self._connections.configure(context.peer(), configuration.parse(from_struct(request.args)))
+            configured = configuration.parse(from_struct(request.args), self._profile)
+            self._connections.configure(context.peer(), configured)
         except ProviderError as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         return pb.ConfigureResponse(
@@ -215,11 +217,14 @@ class Provider(pbg.ResourceProviderServicer):
         return kind(spec, session, self._connections.directory(peer), context.is_active)
 
 
-def serve(port: int = 0) -> tuple[grpc.Server, int]:
-    """A started server on the loopback address and its port (0: any free one)."""
+def serve(port: int = 0, profile: str | None = None) -> tuple[grpc.Server, int]:
+    """A started server on the loopback address and its port (0: any free one).
+
+    `profile` is whose credentials count where an engine configures none; None: what boto3 finds.
+    """
     options = [("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES)]
     server = grpc.server(futures.ThreadPoolExecutor(_WORKERS, thread_name_prefix="aws-provider"), options=options)
-    pbg.add_ResourceProviderServicer_to_server(Provider(), server)
+    pbg.add_ResourceProviderServicer_to_server(Provider(profile), server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     return server, bound

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,13 @@ from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
 from sandbox.cloud.ports import Scope
+from sandbox.cloud.resource_policies import Principal
 
 PARTITION = "aws"
-PERSONAS = ("scientist", "approver", "ci")
+ACCOUNT = DEFAULT_ACCOUNT_ID
+"""The sandbox's first account."""
+PIPELINE = "ci"
+PERSONAS = ("scientist", "approver", PIPELINE)
 SESSION_SECONDS = 12 * 3600
 
 
@@ -35,6 +40,35 @@ def caller_arn(access_key: str, scope: Scope) -> str:
     """The ARN of the session (or user) that holds `access_key`, as `sts get-caller-identity` shows it."""
     _, arn, _ = sts_backends[scope.account][PARTITION].get_caller_identity(access_key, scope.region)
     return str(arn)
+
+
+def principal(caller: str) -> Principal:
+    """Who a caller is to the policies of resources: sessions of a role also go by the role's own ARN, path included."""
+    _, _, _, _, account, resource = caller.split(":", 5)
+    kind, _, rest = resource.partition("/")
+    if kind != "assumed-role":
+        return Principal(account, caller, caller)
+    name = rest.split("/")[0]
+    roles = iam_backends[account][PARTITION].roles.values()
+    known = next((role.arn for role in roles if role.name == name), f"arn:{PARTITION}:iam::{account}:role/{name}")
+    return Principal(account, caller, str(known))
+
+
+def role_principal(role_arn: str) -> Principal:
+    """An AWS service that works with that role, as SageMaker does with an execution role."""
+    account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    return Principal(account, f"arn:{PARTITION}:sts::{account}:assumed-role/{name}/SageMaker", role_arn)
+
+
+def principal_exists(named: str) -> bool:
+    """Whether a policy may name this as `Principal.AWS`: accounts and `*` always, users and roles if IAM has them."""
+    if not named.startswith("arn:") or named.endswith(":root") or ":sts:" in named:
+        return True
+    backend = iam_backends[named.split(":")[4]][PARTITION]
+    return named in {
+        *(role.arn for role in backend.roles.values()),
+        *(user.arn for user in backend.users.values()),
+    }
 
 
 def role_environment(role_arn: str, session: str, region: str) -> dict[str, str]:
@@ -64,14 +98,19 @@ def role_exists(role_arn: str, trusting: str) -> bool:
     return False
 
 
-def write_profiles(directory: Path, region: str, account: str = DEFAULT_ACCOUNT_ID) -> Profiles:
-    """Make the sandbox's roles `understudy-<persona>` and a profile with a session of each."""
+def write_profiles(directory: Path, region: str, accounts: Mapping[str, str]) -> Profiles:
+    """Make the sandbox's roles `understudy-<persona>` and a profile with a session of each.
+
+    `accounts`: further accounts by the name of a profile, which is a session of that account's `understudy-ci`.
+    """
     config, credentials = configparser.RawConfigParser(), configparser.RawConfigParser()
-    for persona in PERSONAS:
+    people = {persona: (ACCOUNT, persona) for persona in PERSONAS}
+    people |= {name: (account, PIPELINE) for name, account in accounts.items()}
+    for profile, (account, persona) in people.items():
         role_arn = _make_role(account, f"understudy-{persona}")
-        config[f"profile {persona}"] = {"region": region, "output": "json"}
+        config[f"profile {profile}"] = {"region": region, "output": "json"}
         environment = role_environment(role_arn, persona, region)
-        credentials[persona] = {name.lower(): value for name, value in environment.items()}
+        credentials[profile] = {name.lower(): value for name, value in environment.items()}
     profiles = Profiles(directory / "aws-config", directory / "aws-credentials")
     for file, parser in ((profiles.config_file, config), (profiles.credentials_file, credentials)):
         file.touch(mode=0o600)

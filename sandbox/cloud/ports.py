@@ -119,8 +119,9 @@ class Cloud:
     instances_per_variant: int = 1
     """At most so many processes stand for a variant's instances (a laptop has fewer cores than a fleet)."""
     child_environment: Mapping[str, str] = field(default_factory=dict)
-    """What functions, builds and training jobs get on top of their own environment: endpoint URL, provider attachment;
-    complete when `on_start` callbacks run but for the attachment, so read it when a process starts."""
+    """What functions, builds and training jobs get on top of their own environment, such as the endpoint URL."""
+    attachments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By account, what an engine in a build there needs to find the aws provider; set once that runs."""
     build_environment: Mapping[str, str] = field(default_factory=dict)
     """What CodeBuild's image sets for every build."""
     metrics: Metrics = field(init=False)

@@ -318,12 +318,12 @@ def lab(boto: Callable[..., Any]) -> Lab:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[[Path, Mapping[str, str]], tuple[Sandbox, Lab]]]:
-    """`start(directory, environment)`: a sandbox that the test may end as it likes, and a lab in it."""
+def start() -> Iterator[Callable[..., tuple[Sandbox, Lab]]]:
+    """`start(directory, environment, *arguments)`: a sandbox that the test may end as it likes, and a lab in it."""
     with ExitStack() as stack:
 
-        def started(directory: Path, environment: Mapping[str, str]) -> tuple[Sandbox, Lab]:
-            running = start_sandbox(directory, environment=environment)
+        def started(directory: Path, environment: Mapping[str, str], *arguments: str) -> tuple[Sandbox, Lab]:
+            running = start_sandbox(directory, *arguments, environment=environment)
             stack.callback(stop_sandbox, running)
             return running, Lab(clients_of(running))
 

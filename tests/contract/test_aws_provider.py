@@ -13,6 +13,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -855,3 +856,34 @@ def test_the_program_prints_its_port_and_ends_on_sigterm(cloud: str) -> None:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def test_each_profile_is_served_on_a_port_of_its_own(
+    cloud: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "credentials"
+    for name, account in (("scientist", "123456789012"), ("prod", "222222222222")):
+        role = f"arn:aws:iam::{account}:role/understudy-{name}"
+        keys = boto3.client("sts").assume_role(RoleArn=role, RoleSessionName=name)["Credentials"]
+        with file.open("a") as stream:
+            stream.write(
+                f"[{name}]\naws_access_key_id={keys['AccessKeyId']}\naws_secret_access_key={keys['SecretAccessKey']}\n"
+                f"aws_session_token={keys['SessionToken']}\n"
+            )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    # A profile counts where the environment has no keys.
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    command = [sys.executable, "-m", "sandbox.aws_provider", "--profile=scientist", "--profile=prod"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            accounts = []
+            for port in process.stdout.readline().split():
+                engine = Engine(int(port))
+                engine.configure(region=REGION)
+                accounts.append(engine.invoke("aws:index/getCallerIdentity:getCallerIdentity", {})["accountId"])
+                engine.channel.close()
+        finally:
+            process.kill()
+    assert accounts == ["123456789012", "222222222222"]

@@ -36,3 +36,23 @@ def test_a_deny_without_condition_denies(boto: Callable[..., Any], bucket: str) 
     with pytest.raises(ClientError) as refusal:
         s3.put_object(Bucket=bucket, Key="a", Body=b"x")
     assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def allow(bucket: str, principal: Any) -> str:
+    statement = {
+        "Effect": "Allow",
+        "Principal": principal,
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{bucket}/*",
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": statement})
+
+
+def test_a_role_that_does_not_exist_is_no_principal(boto: Callable[..., Any], bucket: str) -> None:
+    missing = allow(bucket, {"AWS": ["arn:aws:iam::222222222222:role/nobody-execution-0a1b2c3"]})
+    with pytest.raises(ClientError) as refusal:
+        boto("s3").put_bucket_policy(Bucket=bucket, Policy=missing)
+    assert refusal.value.response["Error"]["Code"] == "MalformedPolicy"
+    assert refusal.value.response["Error"]["Message"] == "Invalid principal in policy"
+    for principal in ({"AWS": "arn:aws:iam::222222222222:root"}, {"AWS": "222222222222"}, "*"):
+        boto("s3").put_bucket_policy(Bucket=bucket, Policy=allow(bucket, principal))

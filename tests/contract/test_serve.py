@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +38,9 @@ def test_help_teaches() -> None:
         (("serve", "--speed", "0.5"), "0.5 would slow AWS down: at least 1"),
         (("serve", "--port", "70000"), "70000 is no port"),
         (("serve", "--instances-per-variant", "0"), "0 processes serve nobody"),
+        (("serve", "--account", "prod"), "'prod' is not NAME=NUMBER, such as prod=222222222222"),
+        (("serve", "--account", "prod=123456789012"), "is there already: choose another name and number"),
+        (("serve", "--account", "prod=222222222222"), "--account needs --environment-file"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...], message: str) -> None:
@@ -76,6 +81,23 @@ def test_the_environment_is_complete_and_the_profiles_are_sessions_of_the_roles(
         identity = boto("sts", profile=persona).get_caller_identity()
         assert identity["Arn"] == f"arn:aws:sts::123456789012:assumed-role/understudy-{persona}/{persona}"
         assert boto("iam").get_role(RoleName=f"understudy-{persona}")["Role"]["RoleName"] == f"understudy-{persona}"
+
+
+def test_a_further_account_has_a_profile_and_a_file_of_its_own(start: Any, tmp_path: Path) -> None:
+    running, _ = start(tmp_path, {}, "--account", "prod=222222222222")
+    lines = (tmp_path / "sandbox.env.prod").read_text().splitlines()
+    own = dict(line.removeprefix("export ").split("=", 1) for line in lines)
+    assert own == {**running.environment, "AWS_PROFILE": "prod"}
+    profiles = configparser.RawConfigParser()
+    profiles.read(own["AWS_SHARED_CREDENTIALS_FILE"])
+
+    def client(service: str, profile: str) -> Any:
+        return boto3.client(service, endpoint_url=running.url, region_name="us-west-2", **profiles[profile])
+
+    identity = client("sts", "prod").get_caller_identity()
+    assert identity["Arn"] == "arn:aws:sts::222222222222:assumed-role/understudy-ci/ci"
+    assert client("iam", "prod").get_role(RoleName="understudy-ci")["Role"]["Arn"].split(":")[4] == "222222222222"
+    assert client("sts", "scientist").get_caller_identity()["Account"] == "123456789012"
 
 
 # What a shell holds that has sourced the file of a sandbox that is gone; it must not reach the next one.
@@ -197,7 +219,7 @@ CODE = "import time, pathlib\\ndef handler(event, context):\\n    pathlib.Path(M
 
 directory = Path(sys.argv[1])
 server = CloudServer(directory, speed=60)
-profiles = identity.write_profiles(directory, "us-west-2")
+profiles = identity.write_profiles(directory, "us-west-2", {})
 server.start()
 boto = clients_of(Sandbox(None, {
     "AWS_ENDPOINT_URL": server.cloud.base_url,

@@ -330,6 +330,46 @@ WRONG_STACKS: list[tuple[dict[str, Any], str]] = [
         "understudy:delivery.buildImage is missing; allowed: the build's image, which brings git, make, a supported",
     ),
     (
+        prod(registry={"consumerAccounts": ["222222222222"], "deployerRoles": ["ci"]}),
+        "allowed: nothing in environment prod: it registers nothing",
+    ),
+    (
+        {"environment": "shadow", "reader": {"account": "111111111111", "roles": ["ci"]}},
+        "allowed: nothing in environment shadow: it captures nothing",
+    ),
+    (
+        prod(reader={"account": "1", "roles": ["ci"]}),
+        'understudy:reader.account is "1"; allowed: an AWS account, 12 digits in quotes',
+    ),
+    (
+        prod(reader={"account": "111111111111", "roles": ["a b"]}),
+        'understudy:reader.roles.0 is "a b"; allowed: a list of names of the roles there that compare and replay',
+    ),
+    (
+        {"environment": "shadow", "registry": {"consumerAccounts": [222222222222], "deployerRoles": ["ci"]}},
+        "understudy:registry.consumerAccounts.0 is 222222222222; allowed: a list of AWS accounts, 12 digits in quotes",
+    ),
+    (
+        {"environment": "shadow", "registry": {"consumerAccounts": [], "deployerRoles": ["ci"]}},
+        "understudy:registry.consumerAccounts is []; allowed: a list of AWS accounts",
+    ),
+    (
+        {"environment": "shadow", "registry": {"consumerAccounts": ["2222"], "deployerRoles": ["ci"]}},
+        'understudy:registry.consumerAccounts.0 is "2222"; allowed: a list of AWS accounts, 12 digits',
+    ),
+    (
+        {"environment": "shadow", "registry": {"consumerAccounts": ["222222222222"] * 2, "deployerRoles": ["ci"]}},
+        'understudy:registry.consumerAccounts is ["222222222222", "222222222222"]; allowed: every account once',
+    ),
+    (
+        {"environment": "shadow", "registry": {"consumerAccounts": ["222222222222"]}},
+        "understudy:registry.deployerRoles is missing; allowed: a list of names of the roles there that deploy",
+    ),
+    (
+        {"environment": "shadow", "registry": {"consumerAccounts": ["222222222222"], "deployerRoles": ["*"]}},
+        'understudy:registry.deployerRoles.0 is "*"; allowed: a list of names of the roles there that deploy',
+    ),
+    (
         {"environment": "prod", "modelPackageArn": ARN, "rollout": {"canaryPercent": 99}},
         "understudy:rollout.canaryPercent is 99; allowed: percent of instances",
     ),

@@ -6,6 +6,7 @@ from release.errors import ExitCode
 from release.rehearsal.data import shuffled_labels
 from release.rehearsal.play import Play, short
 from release.rehearsal.service import as_text, wait_until
+from release.rehearsal.stage import PRODUCTION
 
 
 def prepare(play: Play) -> None:
@@ -66,6 +67,6 @@ def change_nothing(play: Play) -> None:
         play.builds_ended()
         play.stage.pull()
         again = play.stage.pulumi(
-            "up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", "prod", role="ci", check=False
+            "up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", "prod", role=PRODUCTION, check=False
         )
         step.see(again.code == 0, "no changes" if again.code == 0 else again.tail)

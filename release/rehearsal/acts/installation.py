@@ -6,6 +6,7 @@ from typing import Any
 
 from release.rehearsal.play import Play
 from release.rehearsal.service import stack_file
+from release.rehearsal.stage import PIPELINE_ROLE, PRODUCTION, PRODUCTION_ACCOUNT
 
 PASSPHRASE_PARAMETER = "/understudy/rehearsal/passphrase"  # noqa: S105 (a parameter's name)
 SMOOTH = {"strategy": "canary", "canaryPercent": 30, "waitSeconds": 300, "bakeSeconds": 100}
@@ -37,13 +38,16 @@ def play(play: Play) -> None:
 
 def _configure(play: Play) -> None:
     """Write both stack files and the evidence limits; the passphrase goes where the rollback build reads it."""
-    ssm = play.stage.client("ssm")
+    ssm = play.stage.client("ssm", PRODUCTION)
     ssm.put_parameter(Name=PASSPHRASE_PARAMETER, Value=play.stage.passphrase, Type="SecureString")
+
+    registry = play.stage.client("sts").get_caller_identity()["Account"]
 
     def shadow(config: dict[str, Any]) -> None:
         config.clear()
         config["aws:region"] = play.region
         config["understudy:environment"] = "shadow"
+        config["understudy:registry"] = {"consumerAccounts": [PRODUCTION_ACCOUNT], "deployerRoles": [PIPELINE_ROLE]}
         config["understudy:services"] = {
             service.name: {"useCase": service.use_case, "initialInstanceCount": 1} for service in play.services
         }
@@ -59,6 +63,7 @@ def _configure(play: Play) -> None:
             "passphraseParameter": PASSPHRASE_PARAMETER,
             "buildImage": "understudy/rehearsal",
         }
+        config["understudy:reader"] = {"account": registry, "roles": [PIPELINE_ROLE]}
         config["understudy:services"] = {service.name: _production(service.name) for service in play.services}
 
     stack_file(play.stage, "shadow", shadow)

@@ -7,6 +7,7 @@ from typing import Any
 
 from release.rehearsal.play import Play, short
 from release.rehearsal.service import Service, stack_file, wait_until
+from release.rehearsal.stage import PRODUCTION
 
 REQUESTS = 60
 
@@ -34,7 +35,7 @@ def play(play: Play) -> None:
         step.see(0.3 < share < 0.7, f"production {production:.0f}, shadow {shadow:.0f} invocations ({share:.0%})")
     with play.steps.step("8 Shadow variant removed", "production runs v2 alone") as step:
         _set_variant(play, None)
-        client = play.stage.client("sagemaker")
+        client = play.stage.client("sagemaker", PRODUCTION)
         described = client.describe_endpoint(EndpointName=tumor.endpoint("prod"))
         step.see(not described.get("ShadowProductionVariants"), "no shadow variant")
         arn = tumor.versions["v2"].package
@@ -52,7 +53,7 @@ def _set_variant(play: Play, variant: dict[str, Any] | None) -> None:
     play.stage.pull()
     stack_file(play.stage, "prod", change)
     play.stage.commit("Change tumor-triage's shadow variant")
-    play.stage.pulumi("up", "--yes", "--skip-preview", "--stack", "prod", role="ci")
+    play.stage.pulumi("up", "--yes", "--skip-preview", "--stack", "prod", role=PRODUCTION)
 
 
 def _side_by_side(play: Play, service: Service) -> tuple[float, float]:
@@ -70,7 +71,7 @@ def _side_by_side(play: Play, service: Service) -> tuple[float, float]:
 
 
 def _invocations(play: Play, service: Service) -> tuple[float, float]:
-    client = play.stage.client("cloudwatch")
+    client = play.stage.client("cloudwatch", PRODUCTION)
 
     def total(variant: str) -> float:
         points = client.get_metric_statistics(

@@ -6,6 +6,7 @@ from typing import Any
 
 from release.rehearsal.play import Play, short
 from release.rehearsal.service import stack_file
+from release.rehearsal.stage import PRODUCTION
 
 
 def configure(play: Play) -> None:
@@ -30,6 +31,6 @@ def play(play: Play) -> None:
         "8 A stack with one service", "`pulumi config set modelPackageArn` and `pulumi up` are enough"
     ) as step:
         play.stage.pulumi("stack", "init", "solo", role="ci")
-        play.stage.pulumi("config", "set", "modelPackageArn", arn, "--stack", "solo", role="ci")
-        play.stage.pulumi("up", "--yes", "--skip-preview", "--stack", "solo", role="ci")
+        play.stage.pulumi("config", "set", "modelPackageArn", arn, "--stack", "solo", role=PRODUCTION)
+        play.stage.pulumi("up", "--yes", "--skip-preview", "--stack", "solo", role=PRODUCTION)
         step.see(play.tumor.running_package("solo") == arn, f"{play.tumor.endpoint('solo')} runs {short(arn)}")

@@ -166,6 +166,7 @@ class Build:
             "CODEBUILD_START_TIME": str(int(self.description["startTime"].timestamp() * 1000)),
             **self.cloud.build_environment,
             **self.cloud.child_environment,
+            **self.cloud.attachments.get(self.scope.account, {}),
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
             **identity.role_environment(self.description["serviceRole"], f"AWSCodeBuild-{self.log_stream}", region),

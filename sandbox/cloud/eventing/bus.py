@@ -13,10 +13,12 @@ from typing import Any
 
 from moto.events.models import events_backends
 
+from sandbox.cloud import identity
 from sandbox.cloud.actions import AwsError, Call
-from sandbox.cloud.eventing import inputs, patterns, permissions
+from sandbox.cloud.eventing import inputs, patterns
 from sandbox.cloud.eventing.delivery import Deliveries, DeliveryError, Sender
 from sandbox.cloud.ports import Cloud, Scope
+from sandbox.cloud.resource_policies import Principal, Request, refusal
 
 log = logging.getLogger(__name__)
 
@@ -59,10 +61,10 @@ class EventBus:
                 "1 validation error detected: Value '[PutEventsRequestEntry]' at 'entries' failed to satisfy "
                 f"constraint: Member must have length less than or equal to {ENTRIES}",
             )
-        results = [self._put(call.scope, entry) for entry in call["Entries"]]
+        results = [self._put(call.scope, entry, identity.principal(call.caller)) for entry in call["Entries"]]
         return {"FailedEntryCount": sum("ErrorCode" in result for result in results), "Entries": results}
 
-    def _put(self, scope: Scope, entry: Mapping[str, Any]) -> dict[str, str]:
+    def _put(self, scope: Scope, entry: Mapping[str, Any], caller: Principal) -> dict[str, str]:
         for name in ("Source", "DetailType", "Detail"):
             if not entry.get(name):
                 message = f"Parameter {name} is not valid. Reason: {name} is a required argument."
@@ -78,7 +80,7 @@ class EventBus:
             detail = None
         if not isinstance(detail, dict):
             return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
-        bus_scope, name = self._bus(scope, entry.get("EventBusName") or "default")
+        bus_scope, name = self._bus(scope, entry.get("EventBusName") or "default", caller)
         event = _event(
             scope, entry["Source"], entry["DetailType"], detail, entry.get("Resources") or (), entry.get("Time")
         )
@@ -87,7 +89,8 @@ class EventBus:
         )
         return {"EventId": event["id"]}
 
-    def _bus(self, scope: Scope, name_or_arn: str) -> tuple[Scope, str]:
+    def _bus(self, scope: Scope, name_or_arn: str, caller: Principal) -> tuple[Scope, str]:
+        """Where a bus is; raises AwsError where it is missing, or another account's that does not let the caller."""
         name, bus_scope = name_or_arn, scope
         if name_or_arn.startswith("arn:"):
             parts = name_or_arn.split(":")
@@ -95,12 +98,10 @@ class EventBus:
         bus = events_backends[bus_scope.account][bus_scope.region].event_buses.get(name)
         if bus is None:
             raise AwsError("ResourceNotFoundException", f"Event bus {name} does not exist.")
-        if bus_scope.account != scope.account and not _accepts(bus.policy, bus.arn, scope.account):
-            raise AwsError(
-                "AccessDeniedException",
-                f"User: arn:aws:iam::{scope.account}:root is not authorized to perform: events:PutEvents on resource: "
-                f"{bus.arn} because no resource-based policy allows the events:PutEvents action",
-            )
+        if bus_scope.account != scope.account:
+            refused = refusal(bus.policy, Request(caller, "events:PutEvents", bus.arn))
+            if refused is not None:
+                raise AwsError("AccessDeniedException", refused)
         return bus_scope, name
 
     def _route(self, scope: Scope, bus_name: str, event: Mapping[str, Any], *, forwarded: bool) -> None:
@@ -141,7 +142,7 @@ class EventBus:
             return
         origin = attempt.sender.scope
         try:
-            scope, name = self._bus(origin, attempt.target["Arn"])
+            scope, name = self._bus(origin, attempt.target["Arn"], _forwarder(attempt))
         except AwsError as error:
             code = "NO_PERMISSIONS" if error.code == "AccessDeniedException" else "NO_RESOURCE"
             self._give_up(attempt, DeliveryError(code, error.message))
@@ -195,9 +196,13 @@ class EventBus:
             log.error("rule %s: the dead-letter queue failed too, the event is lost: %s", attempt.sender.arn, second)
 
 
-def _accepts(policy: str | None, bus_arn: str, account: str) -> bool:
-    request = permissions.ServiceRequest("", "events:PutEvents", bus_arn, f"arn:aws:iam::{account}:root", account)
-    return permissions.allows(policy, request)
+def _forwarder(attempt: _Attempt) -> Principal:
+    """Who puts a forwarded event: the target's role; without one the rule's account (rules from before March 2023)."""
+    role_arn = attempt.target.get("RoleArn")
+    if role_arn:
+        return identity.role_principal(role_arn)
+    account = attempt.sender.scope.account
+    return Principal(account, f"arn:aws:iam::{account}:root")
 
 
 def _event(

@@ -12,7 +12,7 @@ from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 from sandbox.cloud.actions import AwsError, Call, Handler, plug_in
 from sandbox.cloud.periodic import Periodic
 from sandbox.cloud.ports import Cloud, Stage
-from sandbox.cloud.sagemaker import wording
+from sandbox.cloud.sagemaker import sharing, wording
 from sandbox.cloud.sagemaker.capture import Capture
 from sandbox.cloud.sagemaker.endpoint_configs import EndpointConfigs
 from sandbox.cloud.sagemaker.endpoints import Endpoints
@@ -48,7 +48,8 @@ def install(cloud: Cloud) -> None:
     handlers: dict[str, Handler] = {}
     for part in parts:
         handlers |= part.handlers()
-    plug_in(SageMakerResponse, {name: _locked(cloud, handler) for name, handler in handlers.items()})
+    shared = sharing.guarded(store, handlers)
+    plug_in(SageMakerResponse, {name: _locked(cloud, handler) for name, handler in shared.items()})
     plug_in(SageMakerRuntimeResponse, {"InvokeEndpointAsync": _refuse_async}, validate=False)
     plug_in(ApplicationAutoScalingResponse, Scaling(store).handlers())
     cloud.invocations = runtime

@@ -15,7 +15,7 @@ from sandbox.cloud.sagemaker.endpoint_configs import EndpointConfigs
 from sandbox.cloud.sagemaker.fleet import Fleet, Variant
 from sandbox.cloud.sagemaker.instance import Instance, Workload
 from sandbox.cloud.sagemaker.listing import page
-from sandbox.cloud.sagemaker.models import Container, Models
+from sandbox.cloud.sagemaker.models import Container, Models, check_pull
 from sandbox.cloud.sagemaker.rollout import Rollouts
 from sandbox.cloud.sagemaker.storage import Storage
 from sandbox.cloud.sagemaker.store import Description, Store, arn, now, refuse
@@ -183,8 +183,9 @@ class Endpoints:
         return fleet, needed
 
     def _prepare(self, needed: list[tuple[Container, Workload]]) -> None:
-        """Download and unpack the model data of all variants."""
+        """Download and unpack the model data of all variants; raises PullError where an image is out of reach."""
         for container, workload in needed:
+            check_pull(container.image, workload.role_arn, workload.scope)
             workload.model_dir.mkdir(parents=True)
             if container.model_data_url:
                 archive = workload.model_dir.with_name("model.tar.gz")

@@ -10,10 +10,10 @@ from typing import Any
 from moto.ecr.models import ecr_backends
 from moto.s3.models import s3_backends
 
-from sandbox.cloud import identity
+from sandbox.cloud import bucket_policies, identity
 from sandbox.cloud.actions import Call, Handler
 from sandbox.cloud.ports import Scope
-from sandbox.cloud.sagemaker import wording
+from sandbox.cloud.sagemaker import sharing, wording
 from sandbox.cloud.sagemaker.listing import page
 from sandbox.cloud.sagemaker.store import Description, Store, arn, now, refuse
 
@@ -32,6 +32,10 @@ class Container:
     image: str
     model_data_url: str | None
     environment: Mapping[str, str]
+
+
+class PullError(Exception):
+    """An instance's role may not pull its image; the message is AWS's."""
 
 
 class Models:
@@ -62,11 +66,11 @@ class Models:
         if role_arn:
             check_role(role_arn)
         containers = [
-            self._container(definition, index)
+            self._container(call, definition, index)
             for index, definition in enumerate([primary] if primary else several, start=1)
         ]
         for container in containers:
-            check_image(container.image, call.scope)
+            check_image(container.image, call.scope, role_arn)
             if container.model_data_url:
                 check_model_data(container.model_data_url, role_arn, call.scope)
         members = ("PrimaryContainer", "Containers", "InferenceExecutionConfig", "ExecutionRoleArn", "VpcConfig")
@@ -106,13 +110,14 @@ class Models:
         """The first container of a model, with what its package contributes."""
         return self._containers[model["ModelArn"]]
 
-    def _container(self, definition: Description, index: int) -> Container:
+    def _container(self, call: Call, definition: Description, index: int) -> Container:
         package_arn, image = definition.get("ModelPackageName"), definition.get("Image")
         if bool(package_arn) == bool(image):
             raise refuse(wording.CONTAINER_SOURCES.format(index=index))
         environment = definition.get("Environment", {})
         if package_arn is None:
             return Container(str(image), _model_data(definition), environment)
+        sharing.require(self._store, call, "CreateModel", package_arn)
         package = self._store.shelf_of(package_arn).packages.get(package_arn) if _is_arn(package_arn) else None
         if package is None:
             raise refuse(wording.MISSING_PACKAGE.format(arn=package_arn))
@@ -134,14 +139,20 @@ def check_role(role_arn: str) -> None:
         )
 
 
-def check_image(image: str, scope: Scope) -> None:
-    """Refuse an image that no registry can have; one of the caller's own registry must be there."""
+def check_image(image: str, scope: Scope, role_arn: str | None = None) -> None:
+    """Refuse an image that no registry can have, that is not there, or that its repository does not grant the role."""
     match = _IMAGE.fullmatch(image)
     if match is None:
         raise refuse(wording.BAD_IMAGE.format(image=image))
+    repository = ecr_backends[match["account"]][match["region"]].repositories.get(match["repository"])
     if match["account"] != scope.account:
-        return  # AWS's own registries, and other accounts', cannot be looked into.
-    repository = ecr_backends[scope.account][match["region"]].repositories.get(match["repository"])
+        if repository is None:
+            return  # AWS's own registries are not here, and cannot be looked into.
+        if role_arn and not sharing.pullable(repository, role_arn):
+            raise refuse(
+                f"The repository of your image {image} does not grant {', '.join(sharing.PULL)} permission to "
+                f"{SERVICE} service principal."
+            )
     tag = match["tag"] or "latest"
     known = [
         found
@@ -155,9 +166,19 @@ def check_image(image: str, scope: Scope) -> None:
         raise refuse(f"Unsupported manifest media type {media_type} for image {image}.")
 
 
+def check_pull(image: str, role_arn: str, scope: Scope) -> None:
+    """What an instance that starts finds out: raises PullError, whose text is the endpoint's FailureReason."""
+    match = _IMAGE.fullmatch(image)
+    if match is None or match["account"] == scope.account:
+        return
+    repository = ecr_backends[match["account"]][match["region"]].repositories.get(match["repository"])
+    if repository is not None and not sharing.pullable(repository, role_arn):
+        raise PullError(f"The role '{role_arn}' does not have BatchGetImage permission for the image: '{image}'.")
+
+
 def check_model_data(url: str, role_arn: str | None, scope: Scope) -> None:
-    """AWS's refusal, at CreateModel already, of model data that is not there or not in this region."""
-    if not _object_exists(url, scope):
+    """AWS's refusal, at CreateModel already, of model data that is not there, not in this region or not the role's."""
+    if not _readable(url, role_arn, scope):
         raise refuse(
             f'Could not access model data at {url}. Please ensure that the role "{role_arn}" exists and that its trust '
             f'relationship policy allows the action "sts:AssumeRole" for the service principal "{SERVICE}". Also '
@@ -166,17 +187,23 @@ def check_model_data(url: str, role_arn: str | None, scope: Scope) -> None:
         )
 
 
-def _object_exists(url: str, scope: Scope) -> bool:
+def _readable(url: str, role_arn: str | None, scope: Scope) -> bool:
     match = _S3.fullmatch(url)
     if match is None or match["bucket"] not in s3_backends.bucket_accounts:
         return False
     partition, account = s3_backends.bucket_accounts[match["bucket"]]
-    bucket = s3_backends[account][partition].buckets[match["bucket"]]
+    bucket, key = s3_backends[account][partition].buckets[match["bucket"]], match["key"]
     if bucket.region_name != scope.region:
         return False
-    if match["key"].endswith("/"):
-        return any(key.startswith(match["key"]) for key in bucket.keys)
-    return match["key"] in bucket.keys
+    if role_arn:
+        principal = identity.role_principal(role_arn)
+        if not bucket_policies.object_permitted(principal, bucket, key):
+            return False
+        if not bucket_policies.decryptable(principal, bucket, key):
+            return False
+    if key.endswith("/"):
+        return any(known.startswith(key) for known in bucket.keys)
+    return key in bucket.keys
 
 
 def _model_data(definition: Description) -> str | None:

@@ -20,6 +20,7 @@ from sandbox.cloud.sagemaker.archives import BadArchiveError
 from sandbox.cloud.sagemaker.deployment_config import Plan
 from sandbox.cloud.sagemaker.endpoint import Endpoint, Route
 from sandbox.cloud.sagemaker.fleet import Fleet, PingError
+from sandbox.cloud.sagemaker.models import PullError
 from sandbox.cloud.sagemaker.store import Store, now
 
 # What AWS spends on getting and returning instances, in its seconds.
@@ -153,7 +154,7 @@ class Rollouts:
         try:
             prepare()
             fleet.launch(self._wait)
-        except (PingError, BadArchiveError) as error:
+        except (PingError, PullError, BadArchiveError) as error:
             return str(error)
         except (BotoCoreError, ClientError) as error:
             return f"Failed to download model data: {error}"

@@ -234,6 +234,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "aws:region": REGION,
         "understudy:environment": "shadow",
         "understudy:replay": {"source": f"understudy-capture-prod-{ACCOUNT}-{REGION}"},
+        "understudy:registry": {"consumerAccounts": ["222222222222"], "deployerRoles": ["ci-deployer"]},
         "understudy:services": {"tumor-triage": {}, "diabetes-progression": {}},
     },
     "prod": {
@@ -245,6 +246,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
             "passphraseParameter": "/understudy/passphrase",
             "buildImage": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/understudy/build@sha256:{'0' * 64}",
         },
+        "understudy:reader": {"account": "222222222222", "roles": ["ci-deployer"]},
         "understudy:services": {
             "tumor-triage": {
                 "modelPackageArn": ARN,

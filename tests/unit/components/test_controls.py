@@ -16,7 +16,12 @@ from typing import Any
 import pytest
 
 BUCKET = "aws:s3/bucket:Bucket"
-WITHOUT_RESOURCES = {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "ssm:DescribeParameters"}
+WITHOUT_RESOURCES = {
+    "cloudwatch:GetMetricStatistics",
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    "ssm:DescribeParameters",
+}
 """Actions for which AWS knows no resource, so that `*` is the only one."""
 
 
@@ -150,6 +155,34 @@ def resources(stack: Stack) -> Broken:
         everywhere = [s["Action"] for s in statements(resource.inputs["policy"]) if "*" in s["Resource"]]
         if any(set(named) - WITHOUT_RESOURCES for named in everywhere):
             yield resource
+
+
+POLICIES = {
+    "aws:s3/bucketPolicy:BucketPolicy": "policy",
+    "aws:kms/key:Key": "policy",
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": "policy",
+    "aws:sagemaker/modelPackageGroupPolicy:ModelPackageGroupPolicy": "resourcePolicy",
+    "aws:sqs/queuePolicy:QueuePolicy": "policy",
+    "aws:sns/topicPolicy:TopicPolicy": "policy",
+    "aws:cloudwatch/eventBusPolicy:EventBusPolicy": "policy",
+}
+"""Resource policies, and the property that holds them."""
+
+
+@control("CKV_AWS_70 no principal but named ones")
+def principals(stack: Stack) -> Broken:
+    """Nobody is allowed as `*`, and of other accounts only roles of certain names."""
+    own = "arn:aws:iam::111111111111:root"
+    for resource in of_type(stack, *POLICIES):
+        for statement in statements(resource.inputs[POLICIES[resource.type]]):
+            if statement["Effect"] == "Deny":
+                continue
+            principal = statement["Principal"]
+            named = principal if principal == "*" else principal.get("AWS", [])
+            others = set([named] if isinstance(named, str) else named) - {own}
+            patterns = statement.get("Condition", {}).get("ArnLike", {}).get("aws:PrincipalArn", [])
+            if "*" in others or (others and not patterns) or any(arn.endswith(":role/*") for arn in patterns):
+                yield resource
 
 
 # -- messages ---------------------------------------------------------------------------------------------------------
@@ -312,6 +345,15 @@ BREAKING: dict[str, Change] = {
     "KMS.4 rotation": ("shadow", "Key/artifacts", {"enableKeyRotation": False}),
     "IAM.1 no wildcard actions": ("shadow", "RolePolicy/training", policy("s3:*", "arn:aws:s3:::b")),
     "IAM.21 no wildcard resources": ("shadow", "RolePolicy/training", policy("s3:GetObject", "*")),
+    "CKV_AWS_70 no principal but named ones": (
+        "shadow",
+        "RepositoryPolicy/tumor-triage",
+        {
+            "policy": json.dumps(
+                {"Statement": [{"Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam::222222222222:root"]}}]}
+            )
+        },
+    ),
     "SNS.1 encryption": ("prod", "Topic/tumor-triage-rollback", {"kmsMasterKeyId": None}),
     "SQS.1 encryption": ("shadow", "Queue/tumor-triage-replay", {"sqsManagedSseEnabled": False}),
     "SQS redrive": ("shadow", "Queue/tumor-triage-replay", {"redrivePolicy": json.dumps({"maxReceiveCount": 4})}),
