@@ -1,4 +1,4 @@
-"""`python -m benchmarks [rehearsal|engine|latency|packaging …]`: measure, print a table, write benchmarks/results/<name>.json."""
+"""`python -m benchmarks [NAME …]`: measure, print a table, write benchmarks/results/<name>.json."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from model_package import artifacts, packaging
-from model_package.errors import ManifestInvalid, PackagingFailed
+from model_package.errors import ArchiveRefused, ManifestInvalid, PackagingFailed
 from model_package.manifest import Manifest, load_manifest
 from release.checking import answers, model, serving, source, trial
 from release.checking.findings import Finding, Report
@@ -52,7 +52,7 @@ def _run(
     except model.TrainingFailed as error:
         report.findings.append(Finding("error", manifest.training.entry_point, str(error)))
         return
-    except PackagingFailed as error:
+    except (PackagingFailed, ArchiveRefused) as error:
         report.findings.append(Finding("error", "package", str(error)))
         return
     report.findings += [Finding("warning", "package", pickle, SAFE_FORMATS) for pickle in artifact.pickles]

@@ -93,6 +93,17 @@ def test_every_kind_is_clean_python_of_this_project(tmp_path: Path, framework: F
         assert ran.returncode == 0, ran.stdout
 
 
+@pytest.mark.parametrize("scope", ["training", "inference"])
+def test_the_templates_name_images_that_aws_has(scope: str) -> None:
+    """By the SDK's own table: a version that is trained in must be there to serve in, too."""
+    from sagemaker.core import image_uris
+
+    for framework, kind in creating.KINDS.items():
+        if framework != "custom":
+            given = {"version": kind.version, "image_scope": scope, "instance_type": "ml.m5.large"}
+            assert f":{kind.version}-" in f"{image_uris.retrieve(framework, 'us-west-2', **given)}-"
+
+
 @pytest.mark.parametrize("name", ["", "Tumor", "tumor-triage", "../x", "1st", "a__b", "a_", "_a", "x" * 47, "naïve"])
 def test_a_bad_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="is no name for a use case") as caught:
