@@ -220,6 +220,9 @@ def _started(codebuild: Any, project: str, props: Mapping[str, Any]) -> str:
     except ClientError as error:
         if error.response["Error"]["Code"] != RACED:
             raise
+        # Both runs looked before either had started.
+        if (running := _running(codebuild, project, str(props["image"]))) is not None:
+            return running
         raise ProviderError(
             f"{project} builds another image at the moment ({error.response['Error']['Message']}): run `up` again when "
             "that is over"

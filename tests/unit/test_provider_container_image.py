@@ -159,6 +159,16 @@ def test_a_killed_up_s_build_is_waited_for(stub: Aws) -> None:
     assert outs(ContainerImageProvider().create(PROPS))["build_id"] == BUILD
 
 
+def test_a_build_that_somebody_started_first_is_waited_for(stub: Aws) -> None:
+    stub.serves(None)
+    stub.running()
+    stub.codebuild.add_client_error("start_build", "AccountLimitExceededException", "Cannot have more than 1 builds")
+    stub.running(build())
+    stub.looks("SUCCEEDED")
+    stub.serves(DIGEST)
+    assert outs(ContainerImageProvider().create(PROPS))["build_id"] == BUILD
+
+
 def test_a_failed_build_says_why_and_where(stub: Aws) -> None:
     stub.serves(None)
     stub.running()
@@ -184,6 +194,7 @@ def test_a_build_of_another_image_is_not_waited_for(stub: Aws) -> None:
     stub.serves(None)
     stub.running(build(image=f"{NAME}:other"))
     stub.codebuild.add_client_error("start_build", "AccountLimitExceededException", "Cannot have more than 1 builds")
+    stub.running(build(image=f"{NAME}:other"))
     with pytest.raises(ProviderError, match=r"builds another image at the moment \(Cannot have more.* run `up` again"):
         ContainerImageProvider().create(PROPS)
 
