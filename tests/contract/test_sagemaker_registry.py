@@ -86,6 +86,24 @@ def test_a_tag_is_resolved_to_its_digest_when_it_is_registered(
         assert container["ImageDigest"] == digest
 
 
+def test_a_changed_container_has_the_digest_of_its_own_image(
+    lab: Any, boto: Any, group: str, repository: str, refused: Any
+) -> None:
+    image(boto, repository, "one")
+    digest = image(boto, repository, "two")
+    arn = lab.version(group, InferenceSpecification=specification(lab, f"{ECR}/{repository}:one"))
+
+    def change(tag: str) -> None:
+        changed = specification(lab, f"{ECR}/{repository}:{tag}")
+        lab.sagemaker.update_model_package(ModelPackageArn=arn, InferenceSpecification=changed)
+
+    change("two")
+    with refused("ValidationException", f"{ECR}/{repository}:nothing"):
+        change("nothing")
+    (container,) = settled(lab, arn)["InferenceSpecification"]["Containers"]
+    assert (container["Image"], container["ImageDigest"]) == (f"{ECR}/{repository}:two", digest)
+
+
 def test_a_version_fails_with_the_reason_where_its_image_is_missing(
     lab: Any, group: str, repository: str, refused: Any, unique: Any
 ) -> None:

@@ -81,6 +81,14 @@ def check_containers(request: Mapping[str, Any], scope: Scope, *, versioned: boo
         raise refuse(wording.VALIDATION_JOBS)
 
 
+def resolve_image(container: dict[str, Any], scope: Scope) -> None:
+    """Write the image's digest into the container, where the sandbox can know it; refuses a missing image."""
+    check_image(container["Image"], scope)
+    digest = image_digest(container["Image"])
+    if digest is not None:
+        container["ImageDigest"] = digest
+
+
 def containers(package: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The containers of a request's, or a package's, inference specifications."""
     main, more = package.get("InferenceSpecification"), package.get("AdditionalInferenceSpecifications") or []
@@ -101,13 +109,10 @@ def _finish(package: Description) -> None:
 
 
 def _scan(package: Description, container: dict[str, Any], scope: Scope) -> Description | None:
-    """None for an image that is there, whose digest the container gets where the sandbox can know it."""
+    """What is wrong with a container's image; None if nothing is, and then its digest is resolved."""
     try:
-        check_image(container["Image"], scope)
+        resolve_image(container, scope)
     except AwsError as error:
         name = package.get("ModelPackageGroupName") or package["ModelPackageName"]
         return {"Name": name, "Status": "Failed", "FailureReason": error.message}
-    digest = image_digest(container["Image"])
-    if digest is not None:
-        container["ImageDigest"] = digest
     return None

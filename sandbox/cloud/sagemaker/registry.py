@@ -15,7 +15,7 @@ from sandbox.cloud.ports import Cloud
 from sandbox.cloud.sagemaker import wording
 from sandbox.cloud.sagemaker.listing import page
 from sandbox.cloud.sagemaker.package_groups import PackageGroups, user_context
-from sandbox.cloud.sagemaker.registration import Registrations, check_containers
+from sandbox.cloud.sagemaker.registration import Registrations, check_containers, containers, resolve_image
 from sandbox.cloud.sagemaker.store import Description, Store, arn, now, refuse, scope_of
 
 MAXIMUM_METADATA = 50
@@ -141,7 +141,10 @@ class Registry:
                 raise refuse(wording.ADDITIONAL_SPECIFICATIONS.format(maximum=MAXIMUM_ADDITIONAL_SPECIFICATIONS))
             changed["AdditionalInferenceSpecifications"] = together
         check_containers(changed, call.scope, versioned="ModelPackageVersion" in package)
-        package.update(copy.deepcopy(changed))
+        changed = copy.deepcopy(changed)
+        for container in containers(changed):
+            resolve_image(container, call.scope)
+        package.update(changed)
         package |= {"LastModifiedTime": now(), "LastModifiedBy": user_context(call)}
         self._registrations.announce(package, sorted(changed))
         return {"ModelPackageArn": package["ModelPackageArn"]}

@@ -4,6 +4,9 @@ That AWS refuses is documented (or modelled, or inferred as noted); what it says
 these texts; tests match on the code and the part that names the reason.
 """
 
+# The one exception (it was seen in a real run), kept here for all who say it.
+MISSING_PACKAGE = "ModelPackage {arn} does not exist."
+
 # CreateModel (or the deployment) refuses a versioned package that is not approved: documented; which call is not.
 UNAPPROVED_PACKAGE = 'Model package "{arn}" is {status}; a versioned model package must be Approved to be deployed.'
 # That a package which is not completed (or has no containers) cannot be deployed: inferred.
