@@ -5,8 +5,8 @@ How a version is registered once: `providers.registration`.
 
 Limits that are Pulumi's, not this resource's: the host of Python's dynamic providers passes on which properties
 replace and no detailed diff, so a preview shows the changes of inputs under their names here; and it has no `import`
-option (https://github.com/pulumi/pulumi/issues/16175). A version that exists already is taken over by its content:
-the request's ClientToken finds it.
+option (https://github.com/pulumi/pulumi/issues/16175). A program whose state lost a version is given it again by the
+ClientToken, which is its content, for as long as SageMaker remembers that.
 """
 
 from __future__ import annotations

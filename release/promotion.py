@@ -53,8 +53,8 @@ def promote(project: Project, wish: Wish, output: Output) -> dict[str, Any]:
     current = form.settings.get("modelPackageArn")
     package = registry.describe(_chosen(project, form, wish))
     check_deployable(package, wish.service)
+    _check_approval(project, wish, package, output)
     environment = project.environment(wish.stack, create=True)
-    _check_approval(project, environment, wish, package, output)
     if standing.source(package) == "console":
         output.say(f"{package.arn} was approved in the console or by another tool: that approval carries no evidence.")
     output.say(f"Promoting {wish.service} in {wish.stack}: {current or 'nothing'} → {package.arn}")
@@ -92,13 +92,15 @@ def _moved_image(package: Package, region: str) -> str | None:
     return image_reference.moved(client, package.image, package.image_context, package.image_digest)
 
 
-def _check_approval(project: Project, environment: Environment, wish: Wish, package: Package, output: Output) -> None:
+def _check_approval(project: Project, wish: Wish, package: Package, output: Output) -> None:
     """Raises `RefusedError` when the approval no longer holds (`release.standing`), or never did."""
     group = registry.group_of(package.arn)
     gate.check_twins(package, registry.describe_many(other.arn for other in group if other.is_quarantined))
+    environment = project.environment_if_any(wish.stack)
     with engine_errors(wish.stack):
-        history = releases(environment.stack.history(show_secrets=False), wish.stack, wish.service)
-    known_here = any(release.succeeded and release.arn == package.arn for release in history)
+        entries = environment.stack.history(show_secrets=False) if environment else []
+    past = releases(entries, wish.stack, wish.service)
+    known_here = any(release.succeeded and release.arn == package.arn for release in past)
     ended_by = None if known_here else standing.ended_by(package, group)
     gate.check_approval_holds(package, ended_by, _quoted(project, wish, package, output))
 

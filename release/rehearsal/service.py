@@ -19,6 +19,7 @@ from release.rehearsal.stage import PRODUCTION, Stage, StageError
 from release.rehearsal.traffic import Answer, Traffic, same_answer
 
 POLL_SECONDS = 0.3
+PROMOTION_SECONDS = 120
 
 
 @dataclass
@@ -121,6 +122,14 @@ class Service:
     def config_package(self, stack: str) -> str:
         """The package ARN that the clone's stack file names."""
         return self._named((self.stage.work / f"Pulumi.{stack}.yaml").read_text())
+
+    def await_promotion(self, version: str) -> None:
+        """Wait until the clone's production file names that version: the gate has let it pass.
+
+        A candidate that is registered sooner would end its approval.
+        """
+        arn, file = self.versions[version].package, self.stage.work / "Pulumi.prod.yaml"
+        wait_until(f"the promotion of {arn}", lambda: arn in file.read_text(), PROMOTION_SECONDS)
 
     def pushed_package(self, stack: str) -> str:
         """The package ARN that the stack file in the origin names."""

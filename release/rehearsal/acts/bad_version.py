@@ -10,12 +10,13 @@ from release.rehearsal.stage import PRODUCTION
 
 
 def prepare(play: Play) -> None:
-    """Train it and deploy it to shadow."""
+    """Train it and deploy it to shadow, beside the promotion of v2."""
     with play.steps.step("5 Train v3 on shuffled labels", "it trains and serves without complaint") as step:
         shuffled = shuffled_labels(play.tumor.data.train)
         uri = play.tumor.upload(play.outputs["trainingBucket"], "shuffled", shuffled)
         lock = play.tumor.train("v3", "--data", uri)
         step.see(play.tumor.committed, as_text(lock["metrics"]))
+    play.tumor.await_promotion("v2")
     play.deploy("v3", "5 Package, register, deploy to shadow", play.tumor)
 
 

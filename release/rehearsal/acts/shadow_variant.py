@@ -21,6 +21,8 @@ def train(play: Play) -> None:
 
 
 def deploy(play: Play) -> None:
+    """Beside the promotion of v4."""
+    play.tumor.await_promotion("v4")
     play.deploy("v5", "8 Package, register, deploy to shadow", play.tumor)
 
 

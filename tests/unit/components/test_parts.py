@@ -401,6 +401,19 @@ def test_production_runs_the_arn_and_shadow_the_parts(prod: Any, shadow: Any) ->
     assert metadata["understudy.image_digest"] == IMAGE
 
 
+def test_a_version_carries_where_it_came_from_and_waits_for_its_artifact(shadow: Any) -> None:
+    """An upload that was interrupted fails the object's step, and what depends on it is not begun."""
+    package = shadow.one("pulumi-python:dynamic/understudy:ModelPackage")
+    metadata = package.inputs["customer_metadata_properties"]
+    assert (metadata["understudy.schema"], metadata["understudy.object_version_id"]) == ("1", "null")
+    assert {"object_sha256", "training_job", "author", "metrics"} <= {
+        key.removeprefix("understudy.") for key in metadata
+    }
+    uploaded = shadow.one("aws:s3/bucketObjectv2:BucketObjectv2")
+    assert uploaded.urn in package.options.dependencies
+    assert uploaded.inputs["key"] in package.inputs["model_data_url"]
+
+
 def test_shadow_s_endpoint_is_not_captured(shadow: Any) -> None:
     assert "dataCaptureConfig" not in shadow.one("aws:sagemaker/endpointConfiguration:EndpointConfiguration").inputs
 

@@ -209,6 +209,10 @@ def test_a_first_preview_with_nothing_known_registers_the_same(
     preview = run_program(stack, configs[stack], preview=True)
     assert preview.urns() == (GOLDEN / f"{stack}.txt").read_text().splitlines()
     assert any(isinstance(v, Unknown) for r in preview.registrations for v in r.inputs.values())
+    for package in preview.of_type("pulumi-python:dynamic/understudy:ModelPackage"):
+        metadata = package.inputs["customer_metadata_properties"]
+        assert isinstance(metadata.pop("understudy.object_version_id"), Unknown)
+        assert metadata["understudy.artifact_digest"] == package.inputs["artifact_digest"]
 
 
 def test_a_promotion_changes_what_belongs_to_it(run_program: Any, configs: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 
 from model_package.metadata import APPROVED_BESIDE, APPROVED_BY, EVIDENCE_DIGEST
 from release.console import Output
@@ -257,3 +258,16 @@ def test_quoted_evidence_that_is_whole_is_enough(world: World, s3: Any) -> None:
     quoted = {**APPROVAL, APPROVED_BESIDE: "4", EVIDENCE_DIGEST: store_evidence("2" * 64)}
     world.packages[arn(2)] = package(2, **quoted)
     assert promote(world.project, replace(WISH, shadow="prod"), Output())["to"] == arn(2)
+
+
+def test_records_that_production_may_not_read_are_not_needed(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: str) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, "GetObject")
+
+    monkeypatch.setattr("release.promotion.EvidenceStore.get", refused)
+    world.engine.outputs = {"recordsBucket": RECORDS}
+    world.packages[arn(2)] = package(2, **{**APPROVAL, APPROVED_BESIDE: "4"})
+    assert promote(world.project, replace(WISH, shadow="prod"), Output())["to"] == arn(2)
+    assert "was not read again: no access to records" in capsys.readouterr().out

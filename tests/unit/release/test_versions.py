@@ -20,6 +20,8 @@ from model_package.metadata import (
 )
 from release import __main__ as command
 from release.errors import ExitCode, MissingError
+from release.history import history
+from release.status import status
 from release.versions import versions
 from release.workspace import Project
 from tests.unit.release.conftest import RECORDS, World, arn, package, store_evidence
@@ -93,3 +95,28 @@ def test_the_command_prints_a_table_or_json(deployed: World, monkeypatch: pytest
     assert "unreadable" in shown
     printed = CliRunner().invoke(command.app, ["versions", "tumor-triage", "--json", "--limit", "1"]).stdout
     assert [row["arn"] for row in json.loads(printed)] == [arn(5)]
+
+
+def test_status_and_history_say_where_an_approval_came_from(deployed: World) -> None:
+    """3 was approved on evidence; then somebody else's approval in the console takes its place."""
+    deployed.release(3)
+    (row,) = status(deployed.project, "tumor-triage", ["prod"])
+    assert (row["approval"], row["approval_source"], row["phase"]) == ("Approved", "evidence", "live")
+    assert row["quarantined"] == [arn(2)]
+    assert history(deployed.project, "tumor-triage", ["prod"])[0]["approval_source"] == "evidence"
+
+    deployed.packages[arn(3)] = package(3)
+    (row,) = status(deployed.project, "tumor-triage", ["prod"])
+    assert row["approval_source"] == "console"
+    assert history(deployed.project, "tumor-triage", ["prod"])[0]["approval_source"] == "console"
+    (row,) = status(deployed.project, "tumor-triage", ["shadow"])
+    assert (row["approval"], row["approval_source"], row["approval_ended_by"]) == ("PendingManualApproval", None, None)
+
+
+@pytest.mark.parametrize("name", ["status", "history"])
+def test_the_commands_show_a_console_approval(deployed: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    deployed.release(3)
+    deployed.packages[arn(3)] = package(3)
+    monkeypatch.setattr(Project, "open", lambda: deployed.project)
+    shown = CliRunner().invoke(command.app, [name, "tumor-triage", "--stack", "prod"], env={"COLUMNS": "250"}).stdout
+    assert "Approved in the console, no evidence" in shown
