@@ -163,6 +163,7 @@ class InferenceService(pulumi.ComponentResource):
             self._name,
             RollbackMonitorArgs(
                 scope=args.scope,
+                artifacts=artifacts,
                 stack=args.stack,
                 service=service,
                 delivery=environment.delivery,

@@ -40,9 +40,10 @@ CREATE_ACTIONS = (
 
 @dataclass(frozen=True)
 class RollbackMonitorArgs:
-    """`delivery`: None builds the topic alone, which pages people."""
+    """`artifacts`: where the versions' artifacts are; `delivery`: None builds the topic alone, which pages people."""
 
     scope: Scope
+    artifacts: Scope
     stack: str
     service: ServiceSettings
     delivery: Delivery | None
@@ -121,9 +122,11 @@ def function_statements(scope: Scope, parameter: str, project_arn: str) -> list[
 
 
 def build_statements(
-    scope: Scope, service: str, parameter: str, delivery: Delivery, log_group_arn: str
+    scope: Scope, artifacts: Scope, service: str, parameter: str, delivery: Delivery, log_group_arn: str
 ) -> list[policies.Statement]:
     """What reverting one service takes: its endpoint, its alarms, its parameter, the stack's state, and a quarantine.
+
+    Its artifacts too, which are verified before they are deployed.
 
     Describe calls that a plan needs know no narrower resources than the service's own names.
     """
@@ -141,9 +144,16 @@ def build_statements(
             ["sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpoint", "sagemaker:ListTags"],
             [scope.arn("sagemaker", f"endpoint/{endpoint}"), *named[1:]],
         ),
-        # The group may be another account's; its policy there decides too (FACTS 4).
+        # Group and artifacts may be another account's; their policies there decide too (FACTS 4).
+        policies.get_objects(artifacts, artifacts.artifact_bucket, f"{service}/"),
+        policies.use_key_by_alias(artifacts, artifacts.artifact_key_alias),
         policies.allow(
-            ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages", "sagemaker:UpdateModelPackage"],
+            [
+                "sagemaker:DescribeModelPackage",
+                "sagemaker:ListModelPackages",
+                "sagemaker:CreateModel",
+                "sagemaker:UpdateModelPackage",
+            ],
             [
                 f"arn:{scope.partition}:sagemaker:{scope.region}:*:model-package{kind}/{service}{rest}"
                 for kind, rest in (("", "/*"), ("-group", ""))
@@ -231,7 +241,9 @@ class RollbackMonitor(pulumi.ComponentResource):
             role=role.name,
             policy=log_group.arn.apply(
                 lambda arn: policies.document(
-                    build_statements(args.scope, self._service, args.deployment_parameter, delivery, arn)
+                    build_statements(
+                        args.scope, args.artifacts, self._service, args.deployment_parameter, delivery, arn
+                    )
                 )
             ),
             opts=self._child(),
