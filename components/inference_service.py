@@ -173,6 +173,7 @@ class InferenceService(pulumi.ComponentResource):
             self._name,
             RollbackMonitorArgs(
                 scope=args.scope,
+                artifacts=artifacts,
                 stack=args.stack,
                 service=service,
                 delivery=environment.delivery,
@@ -180,7 +181,6 @@ class InferenceService(pulumi.ComponentResource):
                 deployment_parameter=parameter,
                 layer_arn=args.layer_arn,
                 root=args.root,
-                artifacts=artifacts,
             ),
             self._child(),
         )

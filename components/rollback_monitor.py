@@ -40,9 +40,10 @@ CREATE_ACTIONS = (
 
 @dataclass(frozen=True)
 class RollbackMonitorArgs:
-    """`delivery`: None builds the topic alone, which pages people; `artifacts`: where the registry is."""
+    """`artifacts`: where the versions' artifacts are; `delivery`: None builds the topic alone, which pages people."""
 
     scope: Scope
+    artifacts: Scope
     stack: str
     service: ServiceSettings
     delivery: Delivery | None
@@ -50,7 +51,6 @@ class RollbackMonitorArgs:
     deployment_parameter: str
     layer_arn: pulumi.Input[str] | None
     root: Path
-    artifacts: Scope
 
 
 def topic_policy(scope: Scope, topic_arn: str, service: str) -> str:
@@ -122,9 +122,11 @@ def function_statements(scope: Scope, parameter: str, project_arn: str) -> list[
 
 
 def build_statements(
-    scope: Scope, service: str, parameter: str, delivery: Delivery, log_group_arn: str, artifacts: Scope
+    scope: Scope, artifacts: Scope, service: str, parameter: str, delivery: Delivery, log_group_arn: str
 ) -> list[policies.Statement]:
     """What reverting one service takes: its endpoint, its alarms, its parameter, the stack's state, and a quarantine.
+
+    Its artifacts too, which are verified before they are deployed.
 
     Describe calls that a plan needs know no narrower resources than the service's own names.
     """
@@ -144,7 +146,12 @@ def build_statements(
         ),
         # The group may be another account's; its policy there decides too (FACTS 4).
         policies.allow(
-            ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages", "sagemaker:UpdateModelPackage"],
+            [
+                "sagemaker:DescribeModelPackage",
+                "sagemaker:ListModelPackages",
+                "sagemaker:CreateModel",
+                "sagemaker:UpdateModelPackage",
+            ],
             [
                 f"arn:{scope.partition}:sagemaker:{scope.region}:*:model-package{kind}/{service}{rest}"
                 for kind, rest in (("", "/*"), ("-group", ""))
@@ -243,7 +250,7 @@ class RollbackMonitor(pulumi.ComponentResource):
             policy=log_group.arn.apply(
                 lambda arn: policies.document(
                     build_statements(
-                        args.scope, self._service, args.deployment_parameter, delivery, arn, args.artifacts
+                        args.scope, args.artifacts, self._service, args.deployment_parameter, delivery, arn
                     )
                 )
             ),

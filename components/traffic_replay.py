@@ -184,7 +184,7 @@ class TrafficReplay(pulumi.ComponentResource):
 
     def _create_rule(self) -> None:
         args = self._args
-        bus = {} if args.bus is None else {"event_bus_name": args.bus}
+        bus: dict[str, Any] = {} if args.bus is None else {"event_bus_name": args.bus}
         rule = aws.cloudwatch.EventRule(
             logical("rule", self._name),
             description=f"Captured requests of {args.replay.source_endpoint}",

@@ -120,13 +120,14 @@ def test_the_replay_function_reads_captures_and_nobody_else_does(sandbox: Any, s
     function = s3(f"{SERVICE}-replay-0a1b2c3")
     assert function.get_object(Bucket=sharing.bucket, Key=key)["Body"].read() == b"{}"
     assert function.list_objects_v2(Bucket=sharing.bucket, Prefix=key)["KeyCount"] == 1
-    for call in (
+    refused: tuple[Callable[[], Any], ...] = (
         lambda: function.get_object(Bucket=sharing.bucket, Key="ground-truth/x"),
         lambda: function.list_objects_v2(Bucket=sharing.bucket, Prefix="ground-truth/"),
         lambda: function.put_object(Bucket=sharing.bucket, Key=key, Body=b""),
         lambda: s3("understudy-ci").get_object(Bucket=sharing.bucket, Key=key),
         lambda: s3("another-service-replay-0a1b2c3").get_object(Bucket=sharing.bucket, Key=key),
-    ):
+    )
+    for call in refused:
         with pytest.raises(ClientError) as refusal:
             call()
         assert refusal.value.response["Error"]["Code"] == "AccessDenied"

@@ -326,13 +326,24 @@ def test_build_outlasts_the_longest_rollout(maximum: int, minutes: int) -> None:
 
 
 def test_build_role_passes_one_role_and_reads_one_secret() -> None:
-    statements = rollback_monitor.build_statements(SCOPE, "tumor-triage", "/p", DELIVERY, "arn:log", ARTIFACTS)
+    statements = rollback_monitor.build_statements(SCOPE, ARTIFACTS, "tumor-triage", "/p", DELIVERY, "arn:log")
     passed = next(s for s in statements if s["Action"] == ["iam:PassRole"])
     assert passed["Resource"] == ["arn:aws:iam::111111111111:role/tumor-triage-execution-*"]
     assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     assert "arn:aws:ssm:us-west-2:111111111111:parameter/u/phrase" in _resources(statements, "ssm:GetParameters")
     assert _resources(statements, "s3:PutObject") == ["arn:aws:s3:::state/u/.pulumi/*"]
     assert rollback_monitor.backend_statements(SCOPE, "file:///state") == []
+
+
+def test_build_verifies_and_deploys_what_another_account_registered() -> None:
+    statements = rollback_monitor.build_statements(SCOPE, ARTIFACTS, "tumor-triage", "/p", DELIVERY, "arn:log")
+    bucket = "arn:aws:s3:::understudy-artifacts-222222222222-us-west-2"
+    assert f"{bucket}/tumor-triage/*" in _resources(statements, "s3:GetObject")
+    decrypt = next(statement for statement in statements if "kms:Decrypt" in statement["Action"])
+    assert decrypt["Resource"] == ["arn:aws:kms:us-west-2:222222222222:key/*"]
+    assert decrypt["Condition"] == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/understudy-artifacts"}}
+    versions = "arn:aws:sagemaker:us-west-2:*:model-package/tumor-triage/*"
+    assert versions in _resources(statements, "sagemaker:CreateModel")
 
 
 def test_rollback_function_starts_builds_of_its_project_and_sees_whether_one_runs() -> None:
