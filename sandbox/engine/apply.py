@@ -8,7 +8,8 @@ from sandbox.engine.errors import EngineError, InitError
 from sandbox.engine.instances import Instances, public
 from sandbox.engine.providers import Builtin
 from sandbox.engine.state import Resource, copied, now
-from sandbox.engine.steps import Step, changed_keys, failure_text, package_of
+from sandbox.engine.steps import Step, changed_keys, failure_text
+from sandbox.engine.urns import package_of
 from sandbox.engine.values import Properties, secret
 
 
@@ -36,7 +37,6 @@ class Applier:
                 self._read(new)
             case "delete" | "delete-replaced" if old:
                 self._delete(step, old)
-                old.pending_replacement = old.pending_replacement or step.early
             case "replace" | "discard" | "discard-replaced" | "remove-pending-replace":
                 pass
             case _:

@@ -19,36 +19,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from sandbox.engine.checkpoint import NEWEST_VERSION, crypter_of, snapshot_from_json, snapshot_to_text, unsealer
 from sandbox.engine.errors import EngineError, RefusedError
 from sandbox.engine.secrets import Crypter
-from sandbox.engine.state import (
-    NEWEST_VERSION,
-    Snapshot,
-    now,
-    refuse_plain_providers,
-    snapshot_from_json,
-    snapshot_to_text,
-    unsealer,
-)
+from sandbox.engine.state import Snapshot, now
 
 ORGANIZATION = "organization"
-
-
-def home() -> Path:
-    return Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
-
-
-def backend_url() -> str:
-    """PULUMI_BACKEND_URL, else what `pulumi login` stored. Only file backends are known."""
-    url = os.environ.get("PULUMI_BACKEND_URL")
-    if not url:
-        stored = home() / "credentials.json"
-        url = json.loads(stored.read_text("utf-8")).get("current") if stored.exists() else None
-    if not url:
-        raise EngineError("no backend is chosen; set PULUMI_BACKEND_URL=file://<folder>")
-    if not url.startswith("file://"):
-        raise RefusedError(f"backend {url.split(':', maxsplit=1)[0]}://")
-    return url
 
 
 class Backend:
@@ -62,9 +38,6 @@ class Backend:
         meta = self.root / "meta.yaml"
         if not meta.exists():
             write(meta, "version: 1\n", "text/plain; charset=utf-8")
-
-    def stack(self, project: str, name: str) -> StackStore:
-        return StackStore(self, project, name)
 
     def names(self, project: str) -> list[str]:
         folder = self.root / "stacks" / project
@@ -139,12 +112,8 @@ class StackStore:
     def load(self) -> Loaded:
         """The state. Secrets are decrypted, which asks for the passphrase, only if there are any."""
         raw = self.raw()
-        salt = ((raw.get("secrets_providers") or {}).get("state") or {}).get("salt")
-        crypter = Crypter(salt) if salt else None
-        where = str(self.path)
-        snapshot = snapshot_from_json(raw, unsealer(crypter, where))
-        refuse_plain_providers(snapshot, where)
-        return Loaded(snapshot, crypter)
+        crypter, where = crypter_of(raw), str(self.path)
+        return Loaded(snapshot_from_json(raw, unsealer(crypter, where), where), crypter)
 
     def save(self, snapshot: Snapshot, crypter: Crypter) -> None:
         self._write_checkpoint(snapshot_to_text(snapshot, crypter))
@@ -226,6 +195,12 @@ class Lock:
             lines.append(f"  {self.store.backend.url}/{path.relative_to(self.store.backend.folder)}: {_holder(path)}")
         raise EngineError("\n".join(lines))
 
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
     def release(self) -> None:
         self.path.with_name(self.path.name + ".attrs").unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
@@ -244,35 +219,10 @@ def write(path: Path, text: str, content_type: str = "application/json") -> None
     path.parent.mkdir(parents=True, exist_ok=True)
     data = text.encode("utf-8")
     digest = hashlib.md5(data, usedforsecurity=False).digest()
-    attributes = {
-        "user.cache_control": "",
-        "user.content_disposition": "",
-        "user.content_encoding": "",
-        "user.content_language": "",
-        "user.content_type": content_type,
-        "user.metadata": None,
-        "md5": base64.b64encode(digest).decode(),
-    }
+    names = ("cache_control", "content_disposition", "content_encoding", "content_language")
+    attributes = {f"user.{name}": "" for name in names} | {"user.content_type": content_type, "user.metadata": None}
+    attributes["md5"] = base64.b64encode(digest).decode()
     for target, content in ((path.with_name(path.name + ".attrs"), json.dumps(attributes).encode()), (path, data)):
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         temporary.write_bytes(content)
         temporary.replace(target)
-
-
-# -- the selected stack ------------------------------------------------------------------------------------------------
-def _workspace_file(root: Path, project: str) -> Path:
-    digest = hashlib.sha1(str(root / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
-    return home() / "workspaces" / f"{project}-{digest}-workspace.json"
-
-
-def selected(root: Path, project: str) -> str | None:
-    """The stack `stack select` chose for the project in this folder."""
-    path = _workspace_file(root, project)
-    name = json.loads(path.read_text("utf-8")).get("stack") if path.exists() else None
-    return str(name).rsplit("/", 1)[-1] if name else None
-
-
-def select(root: Path, project: str, stack: str | None) -> None:
-    path = _workspace_file(root, project)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"stack": f"{ORGANIZATION}/{project}/{stack}"} if stack else {}), "utf-8")

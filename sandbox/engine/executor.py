@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from sandbox.engine.apply import Applier
@@ -39,7 +39,6 @@ class Options:
     refresh: bool = False
     replace: tuple[str, ...] = ()
     exclude_protected: bool = False
-    secret_outputs: dict[str, str] = field(default_factory=dict)
 
 
 class Executor:
@@ -90,16 +89,16 @@ class Executor:
             try:
                 steps = self._answered(self.planner.plan(goal))
                 self._rename(goal.urn)
-            except CheckError as e:
-                for message in e.messages:
-                    self.reporter.diagnostic("error", message, e.urn)
-                self.stop("refused")
-                raise StoppedError from e
             except EngineError as e:
-                self.reporter.diagnostic("error", str(e), goal.urn)
-                self.stop("refused")
-                raise StoppedError from e
+                raise self._refused(e, goal.urn) from e
         return self._chain(steps)
+
+    def _refused(self, e: EngineError, urn: str) -> StoppedError:
+        """A registration that could not be planned ends the deployment without an `update failed`."""
+        for message in e.messages if isinstance(e, CheckError) else [str(e)]:
+            self.reporter.diagnostic("error", message, urn)
+        self.stop("refused")
+        return StoppedError()
 
     def _rename(self, urn: str) -> None:
         """A resource found under an alias has a new URN: references to it in the old state follow."""
@@ -113,10 +112,8 @@ class Executor:
             self._go_on()
             try:
                 steps = self.planner.read(new)
-            except CheckError as e:
-                self.reporter.diagnostic("error", str(e), e.urn)
-                self.stop("refused")
-                raise StoppedError from e
+            except EngineError as e:
+                raise self._refused(e, new.urn) from e
         return self._chain(steps)
 
     def outputs(self, urn: str, outputs: Properties, *, finished: bool = False) -> None:
@@ -135,12 +132,15 @@ class Executor:
         if changed and not self.preview:
             self.journal.changed()
 
-    def stack_before(self) -> Resource | None:
-        return next((r for r in self.planner.base.resources if r.type == STACK_TYPE), None)
-
-    def stack_after(self) -> Resource | None:
-        step = next((s for s in self._seen.values() if s.resource.type == STACK_TYPE), None)
+    def registered(self, urn: str) -> Resource | None:
+        """What has become of a registration."""
+        step = self._seen.get(urn)
         return step.new if step else None
+
+    def stacks(self) -> tuple[Resource | None, Resource | None]:
+        """The Stack as it was, and as this deployment has it."""
+        after = (s.new for s in self._seen.values() if s.resource.type == STACK_TYPE)
+        return self.planner.base.stack, next(after, None)
 
     def program_succeeded(self) -> None:
         if self._empty_outputs:
@@ -205,11 +205,11 @@ class Executor:
                     return self.instances.check_config(r, olds, news)
                 return self.instances.get(r.provider).check(r, olds, news)
             case Diff(old=old, new=new, news=news, ignore_changes=ignore):
+                asked = new or old
                 if old.is_provider:
-                    return self.instances.diff_config(self.instances.candidate(old), old.urn, old, news)
-                reference = new.provider if new else old.provider
-                known = copied(old, urn=new.urn) if new else old
-                return self.instances.get(reference).diff(known, old.inputs, old.outputs, news, ignore)
+                    return self.instances.diff_config(self.instances.candidate(asked), old.urn, old, news)
+                known = copied(old, urn=asked.urn)
+                return self.instances.get(asked.provider).diff(known, old.inputs, old.outputs, news, ignore)
             case ConfigDiff():
                 return self.instances.compare(question)
 
@@ -251,22 +251,23 @@ class Executor:
         try:
             self._applier.apply(step)
         except InitError as e:
-            if step.old and step.condemns_old:
-                step.old.delete = True
             self._fail(step, e, started, recorded=True)
         except EngineError as e:
             self._fail(step, e, started, recorded=False)
         except BaseException as e:
             self._fail(step, EngineError(f"internal error: {e!r}"), started, recorded=False)
             raise
-        if step.old and step.condemns_old:
-            step.old.delete = True
         if _counts(step):
             self.counts[step.op] = self.counts.get(step.op, 0) + 1
         if step.resource.custom or step.resource.type == STACK_TYPE:
             self.reporter.after(step, step.op, time.monotonic() - started)
+        self._over(step, recorded=True)
+
+    def _over(self, step: Step, *, recorded: bool) -> None:
         if not self.preview:
-            self.journal.end(step, True)
+            self.journal.end(step, recorded)
+        elif recorded:
+            step.settle()
 
     def report_failure(self, step: Step, error: EngineError, started: float) -> None:
         prefix = "Preview failed: " if self.preview else ""
@@ -280,8 +281,7 @@ class Executor:
 
     def _fail(self, step: Step, error: EngineError, started: float, *, recorded: bool) -> None:
         self.report_failure(step, error, started)
-        if not self.preview:
-            self.journal.end(step, recorded)
+        self._over(step, recorded=recorded)
         self.stop("failed")
         raise StoppedError from error
 

@@ -6,9 +6,10 @@ import threading
 
 from sandbox.engine.errors import EngineError
 from sandbox.engine.plugins import Plugins
-from sandbox.engine.providers import Provider
+from sandbox.engine.providers import Checked, Provider
 from sandbox.engine.state import Resource, Snapshot
-from sandbox.engine.steps import ConfigDiff, DiffAnswer, changed_keys, package_of
+from sandbox.engine.steps import ConfigDiff, DiffAnswer, changed_keys
+from sandbox.engine.urns import package_of
 from sandbox.engine.values import UNKNOWN_TEXT, Properties
 
 
@@ -21,7 +22,7 @@ class Instances:
         self._registered: dict[str, Resource] = {}
         self._lock = threading.RLock()
 
-    def check_config(self, r: Resource, olds: Properties, news: Properties) -> tuple[Properties, list[tuple[str, str]]]:
+    def check_config(self, r: Resource, olds: Properties, news: Properties) -> Checked:
         """`__internal` is the engine's own: providers never see it."""
         inputs, failures = self.candidate(r).check_config(r.urn, public(olds), public(news))
         if "__internal" in news:

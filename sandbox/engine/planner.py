@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
-from sandbox.engine.state import Resource, Snapshot, provider_urn
+from sandbox.engine.state import Resource, Snapshot, copied, provider_urn
 from sandbox.engine.steps import (
     INIT_ERROR,
     Check,
@@ -28,6 +28,13 @@ from sandbox.engine.steps import (
 from sandbox.engine.values import UNKNOWN, Properties, covers, differences, equal, join, parse_path, with_ignored
 
 Plan = Generator[Question, Any, list[Step]]
+UNPROTECT = (
+    "To unprotect the resource, remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
+)
+IMPORTED = (
+    "previously-imported resources that still specify an ID may not be replaced; please remove the `import` "
+    "declaration from your program"
+)
 
 
 class Planner:
@@ -57,13 +64,13 @@ class Planner:
         """The steps of one registration. Raises CheckError when it is refused."""
         self._claim(goal.urn)
         old = self._find_old(goal)
-        new = goal.resource(goal.inputs)
-        if old and old.external is False:
+        new = copied(goal)
+        if old and not old.external:
             new.inputs = with_ignored(goal.inputs, old.inputs, goal.ignore_changes)
         recreating = goal.urn in self._deleted_early
-        if goal.custom and goal.id and (old is None or old.external or goal.id not in (old.id, old.import_id)):
+        known = old and not old.external and goal.import_id in (old.id, old.import_id)
+        if goal.custom and goal.import_id and not known:
             return self._import(goal, old, new, recreating)
-        new.import_id = goal.id
         targeted = old is not None and old.urn in self._replace_targets
         fresh = old is None or recreating or old.external or targeted
         if goal.custom:
@@ -74,15 +81,10 @@ class Planner:
         self._kept.add(old.urn)
         if recreating:
             keys = self._deleted_early.pop(goal.urn)
-            return [
-                Step("replace", goal.urn, old, new),
-                Step("create-replacement", goal.urn, old, new, keys=keys, logical=False),
-            ]
+            last = Step("create-replacement", goal.urn, old, new, keys=keys, logical=False)
+            return [Step("replace", goal.urn, old, new), last]
         if old.external and goal.custom:
-            return [
-                Step("create-replacement", goal.urn, old, new, logical=False, condemns_old=True),
-                Step("replace", goal.urn, old, new),
-            ]
+            return _over(goal.urn, "create-replacement", old, new)
         return (yield from self._from_diff(goal, old, new, targeted))
 
     def _from_diff(self, goal: Goal, old: Resource, new: Resource, targeted: bool) -> Plan:
@@ -91,15 +93,7 @@ class Planner:
             return (yield from self._replacement(goal, old, new, diff, targeted))
         if diff.changes or old.init_errors:
             return [
-                Step(
-                    "update",
-                    goal.urn,
-                    old,
-                    new,
-                    diffs=diff.diffs,
-                    detailed=diff.detailed,
-                    ignore_changes=goal.ignore_changes,
-                )
+                Step("update", goal.urn, old, new, [], diff.diffs, diff.detailed, ignore_changes=goal.ignore_changes)
             ]
         return [Step("same", goal.urn, old, new)]
 
@@ -107,63 +101,48 @@ class Planner:
         """The steps of `Resource.get`: an external resource, which is read and never owned."""
         self._claim(new.urn)
         old = self.olds.get(new.urn)
-        if old is None:
-            return [Step("read", new.urn, None, new)]
-        self._kept.add(old.urn)
-        if old.external:
-            return [Step("read", new.urn, old, new)]
-        return [
-            Step("read-replacement", new.urn, old, new, logical=False, condemns_old=True),
-            Step("replace", new.urn, old, new),
-        ]
+        if old:
+            self._kept.add(old.urn)
+        if old and not old.external:
+            return _over(new.urn, "read-replacement", old, new)
+        return [Step("read", new.urn, old, new)]
 
     def _claim(self, urn: str) -> None:
+        text = f"Duplicate resource URN '{urn}'"
         if urn in self._seen:
-            raise CheckError(urn, [f"Duplicate resource URN '{urn}'; try giving it a unique name"])
+            raise CheckError(urn, f"{text}; try giving it a unique name")
         if urn in self.renames:
-            raise CheckError(
-                urn,
-                [f"Duplicate resource URN '{urn}' conflicting with alias on resource with URN '{self.renames[urn]}'"],
-            )
+            raise CheckError(urn, f"{text} conflicting with alias on resource with URN '{self.renames[urn]}'")
         self._seen.add(urn)
 
     def _find_old(self, goal: Goal) -> Resource | None:
         if goal.urn in self.olds:
             return self.olds[goal.urn]
-        for alias in goal.aliases:
-            old = self.olds.get(alias)
-            if old is None:
-                continue
-            if alias in self._seen:
-                raise CheckError(
-                    goal.urn,
-                    [f"Alias '{alias}' of resource '{goal.urn}' is the URN of another resource of the program"],
-                )
-            if alias in self.renames:
-                raise CheckError(
-                    goal.urn,
-                    [f"More than one resource has the alias '{alias}': '{self.renames[alias]}' and '{goal.urn}'"],
-                )
-            self.renames[alias] = goal.urn
-            return old
-        return None
+        alias = next((a for a in goal.aliases if a in self.olds), None)
+        if alias is None:
+            return None
+        if alias in self._seen:
+            text = f"Alias '{alias}' of resource '{goal.urn}' is the URN of another resource of the program"
+            raise CheckError(goal.urn, text)
+        if alias in self.renames:
+            other = self.renames[alias]
+            raise CheckError(goal.urn, f"More than one resource has the alias '{alias}': '{other}' and '{goal.urn}'")
+        self.renames[alias] = goal.urn
+        return self.olds[alias]
 
     def _import(self, goal: Goal, old: Resource | None, new: Resource, recreating: bool) -> list[Step]:
-        new.id = new.import_id = goal.id
+        new.id = goal.import_id
         if old:
             self._kept.add(old.urn)
         if old and not recreating:
-            return [
-                Step("import-replacement", goal.urn, old, new, logical=False, condemns_old=True),
-                Step("replace", goal.urn, old, new),
-            ]
+            return _over(goal.urn, "import-replacement", old, new)
         return [Step("import", goal.urn, old, new, ignore_changes=goal.ignore_changes)]
 
     # -- asking
     def _check(self, new: Resource, olds: Properties, news: Properties) -> Generator[Question, Any, Properties]:
         inputs, failures = yield Check(new, olds, news)
         if failures:
-            raise CheckError(new.urn, [failure_text(new, news, *f) for f in failures])
+            raise CheckError(new.urn, *(failure_text(new, news, *f) for f in failures))
         return dict(inputs)
 
     def _diff(self, goal: Goal, old: Resource, new: Resource, targeted: bool) -> Generator[Question, Any, DiffAnswer]:
@@ -194,21 +173,12 @@ class Planner:
 
     def _replacement(self, goal: Goal, old: Resource, new: Resource, diff: DiffAnswer, targeted: bool) -> Plan:
         if new.protect and old.protect:
-            message = (
-                f'unable to replace resource "{goal.urn}"\nas it is currently marked for protection. To unprotect the '
-                "resource, remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
-            )
+            message = f'unable to replace resource "{goal.urn}"\nas it is currently marked for protection. {UNPROTECT}'
             if not self.preview or self.on_error is None:
-                raise CheckError(goal.urn, [message])
+                raise CheckError(goal.urn, message)
             self.on_error(goal.urn, message)
-        if goal.id and not self.preview:
-            raise CheckError(
-                goal.urn,
-                [
-                    "previously-imported resources that still specify an ID may not be replaced; please remove the "
-                    "`import` declaration from your program"
-                ],
-            )
+        if goal.import_id and not self.preview:
+            raise CheckError(goal.urn, IMPORTED)
         if goal.custom and not targeted:
             new.inputs = yield from self._check(new, {}, goal.inputs)
 
@@ -271,10 +241,13 @@ class Planner:
 def _protected_dependent(urn: str, root: str) -> CheckError:
     text = (
         f'unable to replace resource "{urn}" as part of replacing "{root}" as it is currently marked for protection. '
-        "To unprotect the resource, remove the `protect` flag from the resource in your Pulumi program and run "
-        f'`pulumi up`, or use the command:\n`pulumi state unprotect "{urn}"`'
     )
-    return CheckError(root, [text])
+    return CheckError(root, f'{text}{UNPROTECT}, or use the command:\n`pulumi state unprotect "{urn}"`')
+
+
+def _over(urn: str, op: str, old: Resource, new: Resource) -> list[Step]:
+    """Another object, imported, read or made, takes the place of the one the state has."""
+    return [Step(op, urn, old, new, logical=False, condemns_old=True), Step("replace", urn, old, new)]
 
 
 def _early_delete(old: Resource) -> Step:

@@ -17,9 +17,9 @@ from sandbox.engine.steps import (
     Goal,
     PropertyChange,
     Step,
-    make_urn,
     waves,
 )
+from sandbox.engine.urns import make_urn
 from sandbox.engine.values import UNKNOWN, Secret
 
 PROVIDER = "urn:pulumi:dev::p::pulumi:providers:t::default::1"
@@ -30,7 +30,7 @@ def urn(name: str) -> str:
 
 
 def goal(name: str, inputs: dict[str, Any] | None = None, **options: Any) -> Goal:
-    return Goal(urn=urn(name), type="t:index:Thing", custom=True, inputs=inputs or {}, provider=PROVIDER, **options)
+    return Goal(urn(name), "t:index:Thing", True, inputs or {}, provider=PROVIDER, **options)
 
 
 def old(name: str, inputs: dict[str, Any] | None = None, **fields: Any) -> Resource:
@@ -171,8 +171,8 @@ def test_a_urn_is_registered_once() -> None:
 
 
 def test_an_import_over_another_object_replaces_it() -> None:
-    assert ops(plan(Planner(Snapshot()), goal("a", id="x"))[0]) == ["import a"]
-    steps, _ = plan(Planner(Snapshot([old("a")])), goal("a", id="x"))
+    assert ops(plan(Planner(Snapshot()), goal("a", import_id="x"))[0]) == ["import a"]
+    steps, _ = plan(Planner(Snapshot([old("a")])), goal("a", import_id="x"))
     assert ops(steps) == ["import-replacement a", "replace a"]
 
 
@@ -203,11 +203,11 @@ def test_a_failed_check_names_type_name_property_and_value() -> None:
     next(generator)
     with pytest.raises(CheckError) as e:
         generator.send(({}, [("v", "no"), ("s", "no"), ("", "odd")]))
-    assert e.value.messages == [
+    assert e.value.messages == (
         "t:index:Thing resource 'a': property v value {bad} has a problem: no",
         "t:index:Thing resource 'a': property s value {[secret]} has a problem: no",
         "t:index:Thing resource 'a' has a problem: odd",
-    ]
+    )
 
 
 def test_urns_leave_the_stack_out_of_the_types() -> None:
