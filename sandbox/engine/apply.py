@@ -10,7 +10,7 @@ from sandbox.engine.providers import Builtin
 from sandbox.engine.state import Resource, copied, now
 from sandbox.engine.steps import Step, changed_keys, failure_text
 from sandbox.engine.urns import package_of
-from sandbox.engine.values import Properties, secret
+from sandbox.engine.values import Properties, Secret, secret
 
 
 class Applier:
@@ -23,14 +23,15 @@ class Applier:
         old, new = step.old, step.new
         match step.op:
             case "same" if old and new:
-                new.id, new.outputs, new.external = old.id, old.outputs, old.external
+                new.id, new.external = old.id, old.external
+                finish(new, old.outputs)
                 new.created, new.modified = old.created, old.modified
                 if new.is_provider:
                     self._instances.adopt(new, same=new)
             case "create" | "create-replacement" if new:
-                self._create(new)
+                self._write(new, None, [])
             case "update" if old and new:
-                self._update(step, old, new)
+                self._write(new, old, step.ignore_changes)
             case "import" | "import-replacement" if new:
                 self._import(step, new)
             case "read" | "read-replacement" if new:
@@ -42,66 +43,60 @@ class Applier:
             case _:
                 raise AssertionError(f"step {step.op} of {step.urn} is malformed")
 
-    def _create(self, new: Resource) -> None:
+    def _write(self, new: Resource, old: Resource | None, ignored: list[str]) -> None:
+        """Creates the object, or updates `old`."""
+        if old:
+            new.id, new.created = old.id, old.created
         if new.is_provider:
-            new.id = "" if self._preview else str(uuid.uuid4())
+            new.id = new.id or ("" if self._preview else str(uuid.uuid4()))
             new.outputs = public(new.inputs)
             self._instances.adopt(new)
         elif new.custom:
+            provider = self._instances.get(new.provider)
             try:
-                new.id, outputs = self._instances.get(new.provider).create(new, preview=self._preview)
+                if old:
+                    outputs = provider.update(new, old, preview=self._preview, ignore=ignored)
+                else:
+                    new.id, outputs = provider.create(new, preview=self._preview)
             except InitError as e:
-                self._init_failed(new, e)
+                if old:
+                    new.inputs = old.inputs  # what was asked for did not come about
+                new.id, new.init_errors = e.id or new.id, e.reasons
+                finish(new, e.outputs)
                 raise
             finish(new, outputs)
-        if not self._preview:
-            new.created = new.modified = now()
-
-    def _update(self, step: Step, old: Resource, new: Resource) -> None:
-        new.id, new.created = old.id, old.created
-        if new.is_provider:
-            new.outputs = public(new.inputs)
-            self._instances.adopt(new)
-        elif new.custom:
-            try:
-                outputs = self._instances.get(new.provider).update(
-                    new, old, preview=self._preview, ignore=step.ignore_changes
-                )
-            except InitError as e:
-                new.inputs = old.inputs  # what was asked for did not come about
-                self._init_failed(new, e)
-                raise
-            finish(new, outputs)
-        else:
+        elif old:
             new.outputs = old.outputs
-        new.modified = "" if self._preview else now()
+        self._stamp(new)
 
-    def _init_failed(self, new: Resource, e: InitError) -> None:
-        new.id = e.id or new.id
-        new.init_errors = e.reasons
-        finish(new, e.outputs)
+    def _stamp(self, new: Resource) -> None:
+        if not self._preview:
+            new.modified = now()
+            new.created = new.created or new.modified
 
-    def _read(self, new: Resource) -> None:
-        provider = self._instances.get(new.provider)
-        ident, inputs, outputs = provider.read(new, new.id, {}, new.inputs)
+    def _fetch(self, new: Resource, inputs: Properties) -> tuple[Properties | None, Properties]:
+        """(inputs, outputs) of the object `new.id`."""
+        ident, read_inputs, outputs = self._instances.get(new.provider).read(new, new.id, {}, inputs)
         if not ident:
             raise EngineError(f"resource '{new.id}' does not exist")
-        new.inputs = (inputs or {}) if isinstance(provider, Builtin) else {}
-        new.id, new.external = ident, True
+        new.id = ident
+        return read_inputs, outputs
+
+    def _read(self, new: Resource) -> None:
+        inputs, outputs = self._fetch(new, new.inputs)
+        builtin = isinstance(self._instances.get(new.provider), Builtin)
+        new.inputs, new.external = (inputs or {}) if builtin else {}, True
         finish(new, outputs)
 
     def _import(self, step: Step, new: Resource) -> None:
         """Reads the object, checks the program's inputs against it; what differs is updated afterwards."""
         provider = self._instances.get(new.provider)
-        ident, read_inputs, outputs = provider.read(new, new.id, {}, {})
-        if not ident:
-            raise EngineError(f"resource '{new.id}' does not exist")
+        read_inputs, outputs = self._fetch(new, {})
         if read_inputs is None:
+            package = package_of(new.type)
             raise EngineError(
-                "provider does not support importing resources; please try updating the "
-                f"'{package_of(new.type)}' plugin"
+                f"provider does not support importing resources; please try updating the '{package}' plugin"
             )
-        new.id = ident
         finish(new, outputs)
         news = new.inputs
         inputs, failures = provider.check(new, read_inputs, news)
@@ -115,8 +110,7 @@ class Applier:
                 "for another one; give the program the values the resource has"
             )
         new.inputs = read_inputs
-        if not self._preview:
-            new.created = new.modified = now()
+        self._stamp(new)
         if changed:
             wanted = copied(new, inputs=inputs)
             step.follow_up = Step("update", step.urn, new, wanted, diffs=diff.diffs, detailed=diff.detailed)
@@ -136,5 +130,6 @@ class Applier:
 
 
 def finish(new: Resource, outputs: Properties) -> None:
-    """Stores what a provider answered, with the outputs that the program calls secret marked."""
-    new.outputs = {k: secret(v) if k in new.additional_secret_outputs else v for k, v in outputs.items()}
+    """Stores outputs; secret are those the program calls so, and those whose input is."""
+    named = {*new.additional_secret_outputs, *(k for k, v in new.inputs.items() if isinstance(v, Secret))}
+    new.outputs = {k: secret(v) if k in named else v for k, v in outputs.items()}

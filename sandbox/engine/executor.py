@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,8 +17,8 @@ from sandbox.engine.instances import Instances
 from sandbox.engine.journal import Journal
 from sandbox.engine.planner import Plan, Planner
 from sandbox.engine.plugins import Plugins
-from sandbox.engine.state import STACK_TYPE, Resource, Snapshot, copied
-from sandbox.engine.steps import Check, CheckError, ConfigDiff, Diff, Goal, Question, Step, waves
+from sandbox.engine.state import STACK_TYPE, Resource, Snapshot
+from sandbox.engine.steps import CheckError, Goal, Step, waves, without_protected
 from sandbox.engine.values import Properties, equal
 
 
@@ -59,8 +62,7 @@ class Executor:
         self.stopped = threading.Event()
         self.stopped_or_ended = threading.Event()
         self._planning = threading.RLock()
-        self._slots = threading.Semaphore(options.parallel)
-        self._idle = threading.Condition()
+        self._slots = threading.Condition()
         self._running = 0
         self._empty_outputs = ""
         self._seen: dict[str, Step] = {}
@@ -84,37 +86,34 @@ class Executor:
     # -- what the monitor calls
     def register(self, goal: Goal) -> Resource:
         """Plans and carries out one registration. Raises StoppedError when the deployment is over."""
+        with self._plan_for(goal.urn):
+            steps = self._answered(self.planner.plan(goal))
+            self._rename(goal.urn)
+        return self._chain(steps)
+
+    def read(self, new: Resource) -> Resource:
+        with self._plan_for(new.urn):
+            steps = self.planner.read(new)
+        return self._chain(steps)
+
+    @contextlib.contextmanager
+    def _plan_for(self, urn: str) -> Iterator[None]:
+        """One at a time. What cannot be planned ends the deployment without an `update failed`."""
         with self._planning:
             self._go_on()
             try:
-                steps = self._answered(self.planner.plan(goal))
-                self._rename(goal.urn)
+                yield
             except EngineError as e:
-                raise self._refused(e, goal.urn) from e
-        return self._chain(steps)
-
-    def _refused(self, e: EngineError, urn: str) -> StoppedError:
-        """A registration that could not be planned ends the deployment without an `update failed`."""
-        for message in e.messages if isinstance(e, CheckError) else [str(e)]:
-            self.reporter.diagnostic("error", message, urn)
-        self.stop("refused")
-        return StoppedError()
+                for message in e.messages if isinstance(e, CheckError) else [str(e)]:
+                    self.reporter.diagnostic("error", message, urn)
+                self.stop("refused")
+                raise StoppedError from e
 
     def _rename(self, urn: str) -> None:
         """A resource found under an alias has a new URN: references to it in the old state follow."""
         renames = {was: now_ for was, now_ in self.planner.renames.items() if now_ == urn}
-        if renames:
-            for r in self.planner.base.resources:
-                r.renamed(renames)
-
-    def read(self, new: Resource) -> Resource:
-        with self._planning:
-            self._go_on()
-            try:
-                steps = self.planner.read(new)
-            except EngineError as e:
-                raise self._refused(e, new.urn) from e
-        return self._chain(steps)
+        for r in self.planner.base.resources if renames else ():
+            r.renamed(renames)
 
     def outputs(self, urn: str, outputs: Properties, *, finished: bool = False) -> None:
         """RegisterResourceOutputs of a component. A Stack that exports nothing keeps its old outputs until the
@@ -167,11 +166,8 @@ class Executor:
                 return
 
     def _quietly(self, step: Step) -> None:
-        try:
-            self._go_on()
+        with contextlib.suppress(StoppedError):
             self._step(step)
-        except StoppedError:
-            return
 
     def stop(self, why: str) -> None:
         """Nothing more starts; what runs goes on to its end."""
@@ -181,65 +177,46 @@ class Executor:
             self.stopped_or_ended.set()
 
     def wait_idle(self) -> None:
-        with self._idle:
-            self._idle.wait_for(lambda: self._running == 0)
+        with self._slots:
+            self._slots.wait_for(lambda: self._running == 0)
 
     def _go_on(self) -> None:
         if self.stopped.is_set():
             raise StoppedError
 
-    # -- answers to the planner
     def _answered(self, plan: Plan) -> list[Step]:
         try:
             question = next(plan)
             while True:
-                question = plan.send(self._answer(question))
+                question = plan.send(self.instances.answer(question))
         except StopIteration as e:
             steps: list[Step] = e.value
             return steps
 
-    def _answer(self, question: Question) -> object:
-        match question:
-            case Check(resource=r, olds=olds, news=news):
-                if r.is_provider:
-                    return self.instances.check_config(r, olds, news)
-                return self.instances.get(r.provider).check(r, olds, news)
-            case Diff(old=old, new=new, news=news, ignore_changes=ignore):
-                asked = new or old
-                if old.is_provider:
-                    return self.instances.diff_config(self.instances.candidate(asked), old.urn, old, news)
-                known = copied(old, urn=asked.urn)
-                return self.instances.get(asked.provider).diff(known, old.inputs, old.outputs, news, ignore)
-            case ConfigDiff():
-                return self.instances.compare(question)
-
     # -- steps
     def _chain(self, steps: list[Step]) -> Resource:
         """Carries out a registration's steps one after the other; the resource it ends with."""
-        queue = list(steps)
-        last: Resource | None = None
+        queue, last = deque(steps), steps[0].resource
         while queue:
-            step = queue.pop(0)
-            self._go_on()
+            step = queue.popleft()
             self._step(step)
             last = step.new or last
             if step.follow_up:
                 queue.append(step.follow_up)
-        if last is None:
-            raise AssertionError("a registration without a result")
         return last
 
     def _step(self, step: Step) -> None:
+        """Waits for a free slot. Raises StoppedError when the deployment is over by then."""
         with self._slots:
+            self._slots.wait_for(lambda: self._running < self.options.parallel)
             self._go_on()
-            with self._idle:
-                self._running += 1
-            try:
-                self._carry_out(step)
-            finally:
-                with self._idle:
-                    self._running -= 1
-                    self._idle.notify_all()
+            self._running += 1
+        try:
+            self._carry_out(step)
+        finally:
+            with self._slots:
+                self._running -= 1
+                self._slots.notify_all()
 
     def _carry_out(self, step: Step) -> None:
         started = time.monotonic()
@@ -250,10 +227,8 @@ class Executor:
             self.journal.begin(step)
         try:
             self._applier.apply(step)
-        except InitError as e:
-            self._fail(step, e, started, recorded=True)
         except EngineError as e:
-            self._fail(step, e, started, recorded=False)
+            self._fail(step, e, started, recorded=isinstance(e, InitError))
         except BaseException as e:
             self._fail(step, EngineError(f"internal error: {e!r}"), started, recorded=False)
             raise
@@ -291,21 +266,3 @@ def _counts(step: Step) -> bool:
     if not step.logical or step.resource.is_default_provider:
         return False
     return step.op != "read" or bool(step.old and not equal(step.old.outputs, step.resource.outputs))
-
-
-def without_protected(steps: list[Step]) -> list[Step]:
-    """`--exclude-protected`: protected resources stay, and everything they need."""
-    stays = {s.urn for s in steps if s.resource.protect}
-    by_urn = {s.urn: s for s in steps}
-    queue = list(stays)
-    while queue:
-        found = by_urn.get(queue.pop())
-        for need in found.resource.needs() if found else ():
-            if need not in stays:
-                stays.add(need)
-                queue.append(need)
-    return [s for s in steps if s.urn not in stays]
-
-
-def default_provider_name(version: str) -> str:
-    return "default_" + version.replace(".", "_").replace("-", "_").replace("+", "_") if version else "default"

@@ -12,17 +12,8 @@ from collections.abc import Callable
 from sandbox.engine.state import Operation, Resource, Snapshot
 from sandbox.engine.steps import Step
 
-_PENDING = {
-    "create": "creating",
-    "create-replacement": "creating",
-    "update": "updating",
-    "delete": "deleting",
-    "delete-replaced": "deleting",
-    "read": "reading",
-    "read-replacement": "reading",
-    "import": "importing",
-    "import-replacement": "importing",
-}
+# the first word of an operation -> what is pending while it runs
+_PENDING = {"create": "creating", "update": "updating", "delete": "deleting", "read": "reading", "import": "importing"}
 
 
 class Journal:
@@ -47,7 +38,7 @@ class Journal:
 
     def begin(self, step: Step) -> None:
         """Notes that an operation starts: should the process die, the state tells so."""
-        if kind := _PENDING.get(step.op):
+        if kind := _PENDING.get(step.op.split("-")[0]):
             with self._lock:
                 self._running.append((step, kind))
             self.changed()

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf import empty_pb2
 
 from sandbox.engine import wire
 from sandbox.engine.assets import hashed
 from sandbox.engine.config import Entry
 from sandbox.engine.errors import EngineError, RefusedError
-from sandbox.engine.executor import Executor, StoppedError, default_provider_name
+from sandbox.engine.executor import Executor, StoppedError
 from sandbox.engine.state import DYNAMIC_PACKAGE, PROVIDER_PREFIX, Resource
 from sandbox.engine.steps import Goal
-from sandbox.engine.urns import alias_urns, make_urn, package_of
+from sandbox.engine.urns import alias_urns, default_provider_name, make_urn, package_of
 from sandbox.engine.values import Properties, Secret, has_unknown, secret
 from sandbox.engine.wire import from_struct, to_struct
 
@@ -29,7 +30,6 @@ resource_pb2 = wire.load("resource_pb2")
 resource_grpc = wire.load("resource_pb2_grpc")
 engine_pb2 = wire.load("engine_pb2")
 engine_grpc = wire.load("engine_pb2_grpc")
-empty_pb2 = __import__("google.protobuf.empty_pb2", fromlist=["Empty"])
 
 _FEATURES = """SECRETS RESOURCE_REFERENCES OUTPUT_VALUES ALIAS_SPECS DELETED_WITH"""
 # Known so that their use reaches the engine and is refused by name.
@@ -86,29 +86,20 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
             goal = self._goal(request)
             self._place(goal)
             state = self._executor.register(goal)
-            return resource_pb2.RegisterResourceResponse(
-                urn=state.urn, id=state.id, object=to_struct(state.outputs, secrets=request.acceptSecrets), stable=False
-            )
+            outputs = to_struct(state.outputs, secrets=request.acceptSecrets)
+            return resource_pb2.RegisterResourceResponse(urn=state.urn, id=state.id, object=outputs)
 
     def ReadResource(self, request: Any, context: Any) -> Any:
         with _Guard(self._executor, context):
-            urn = self._urn(request.parent, request.type, request.name)
-            new = Resource(
-                urn=urn,
-                type=request.type,
-                custom=True,
-                id=request.id,
-                inputs=from_struct(request.properties),
-                parent=request.parent,
-                dependencies=self._dependencies(request.dependencies),
-                provider=request.provider or self._default(package_of(request.type), request.version),
-                additional_secret_outputs=list(request.additionalSecretOutputs),
-                external=True,
-            )
+            new = Resource(self._urn(request.parent, request.type, request.name), request.type, True)
+            new.id, new.external, new.parent = request.id, True, request.parent
+            new.inputs = from_struct(request.properties)
+            new.dependencies = self._dependencies(request.dependencies)
+            new.provider = request.provider or self._default(package_of(request.type), request.version)
+            new.additional_secret_outputs = list(request.additionalSecretOutputs)
             state = self._executor.read(new)
-            return resource_pb2.ReadResourceResponse(
-                urn=urn, id=state.id, properties=to_struct(state.outputs, secrets=request.acceptSecrets)
-            )
+            outputs = to_struct(state.outputs, secrets=request.acceptSecrets)
+            return resource_pb2.ReadResourceResponse(urn=state.urn, id=state.id, properties=outputs)
 
     def RegisterResourceOutputs(self, request: Any, context: Any) -> Any:
         with _Guard(self._executor, context):

@@ -187,6 +187,7 @@ class Planner:
 
         wanted = goal.delete_before_replace
         if wanted if wanted is not None else diff.delete_before_replace:
+            self.going.add(old.urn)
             steps = yield from self._early_deletes(old)
             if not old.pending_replacement:
                 steps.append(_early_delete(old))
@@ -200,14 +201,14 @@ class Planner:
         for r in self.base.resources:
             if r.delete or not r.custom or r.external or r.urn in doomed:
                 continue
-            keys: list[str] | None = [] if r.provider and provider_urn(r.provider) in doomed else None
-            if keys is None:
+            keys: list[str] = []
+            if not doomed & {provider_urn(r.provider), r.deleted_with}:
                 touched = {k for k in r.inputs if doomed.intersection(r.property_dependencies.get(k, ()))}
                 if not touched:
                     continue
-                answer: DiffAnswer = yield Diff(
-                    r, None, {k: UNKNOWN if k in touched else v for k, v in r.inputs.items()}
-                )
+                news = {k: UNKNOWN if k in touched else v for k, v in r.inputs.items()}
+                answer: DiffAnswer = yield Diff(r, None, news, tuple(r.ignore_changes))
+                answer = replace_on_changes(answer, r.replace_on_changes, False)
                 if not answer.replace:
                     continue
                 keys = answer.replaces

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sandbox.engine.state import PROVIDER_PREFIX, STACK_TYPE
@@ -17,6 +18,10 @@ def make_urn(stack: str, project: str, parent: str, type_: str, name: str) -> st
 def package_of(type_: str) -> str:
     """`aws:s3/bucket:Bucket` -> `aws`; a provider's own type names its package."""
     return type_.removeprefix(PROVIDER_PREFIX) if type_.startswith(PROVIDER_PREFIX) else type_.split(":", 1)[0]
+
+
+def default_provider_name(version: str) -> str:
+    return f"default_{re.sub('[.+-]', '_', version)}" if version else "default"
 
 
 def alias_urns(q: Any, own: str, former: dict[str, list[str]]) -> list[str]:
