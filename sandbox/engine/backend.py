@@ -14,7 +14,6 @@ import os
 import socket
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -46,14 +45,6 @@ class Backend:
     def projects(self) -> list[str]:
         folder = self.root / "stacks"
         return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A checkpoint as read: its resources, the salt its secrets are encrypted with."""
-
-    snapshot: Snapshot
-    crypter: Crypter | None
 
 
 class StackStore:
@@ -109,11 +100,11 @@ class StackStore:
             )
         return document["checkpoint"].get("latest") or {}
 
-    def load(self) -> Loaded:
-        """The state. Secrets are decrypted, which asks for the passphrase, only if there are any."""
+    def load(self) -> tuple[Snapshot, Crypter | None]:
+        """The state, and what its secrets are encrypted with. The passphrase is asked for only if there are any."""
         raw = self.raw()
         crypter, where = crypter_of(raw), str(self.path)
-        return Loaded(snapshot_from_json(raw, unsealer(crypter, where), where), crypter)
+        return snapshot_from_json(raw, unsealer(crypter, where), where), crypter
 
     def save(self, snapshot: Snapshot, crypter: Crypter) -> None:
         self._write_checkpoint(snapshot_to_text(snapshot, crypter))
@@ -161,20 +152,15 @@ class StackStore:
 class Lock:
     """The right to change a stack: a file of our own that is the only one.
 
-    Two that begin at once both write theirs and both look: as each looks after its own is in place, at most one
-    finds itself alone; the older of the two goes on, by the file's time and name.
+    Two that begin at once both write theirs, then both look: at most one finds itself alone and goes on.
     """
 
     def __init__(self, store: StackStore) -> None:
         self.store = store
         self._refuse_if_held()
         self.path = store.lock_folder / f"{uuid.uuid4()}.json"
-        holder = {
-            "pid": os.getpid(),
-            "username": getpass.getuser(),
-            "hostname": socket.gethostname(),
-            "timestamp": now(),
-        }
+        holder = {"pid": os.getpid(), "username": getpass.getuser(), "hostname": socket.gethostname()}
+        holder["timestamp"] = now()
         write(self.path, json.dumps(holder))
         try:
             self._refuse_if_held()
@@ -211,7 +197,21 @@ def _holder(path: Path) -> str:
         h = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return "created by a process that is ending"
-    return f"created by {h.get('username')}@{h.get('hostname')} (pid {h.get('pid')}) at {h.get('timestamp')}"
+    stale = "; that process is gone, so nothing will release it" if _is_gone(h) else ""
+    return f"created by {h.get('username')}@{h.get('hostname')} (pid {h.get('pid')}) at {h.get('timestamp')}{stale}"
+
+
+def _is_gone(holder: dict[str, Any]) -> bool:
+    """Whether a lock's process is known to have ended; of another host's nothing is known."""
+    if holder.get("hostname") != socket.gethostname() or not isinstance(holder.get("pid"), int):
+        return False
+    try:
+        os.kill(holder["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def write(path: Path, text: str, content_type: str = "application/json") -> None:

@@ -22,7 +22,7 @@ from sandbox.engine.plugins import Plugins
 from sandbox.engine.program import Program
 from sandbox.engine.refresh import Refresh
 from sandbox.engine.report import EventLog, Report
-from sandbox.engine.state import DYNAMIC_PACKAGE, Snapshot, provider_urn
+from sandbox.engine.state import DYNAMIC_PACKAGE, provider_urn
 from sandbox.engine.values import Value
 from sandbox.engine.workspace import Workspace
 
@@ -63,14 +63,13 @@ class Operation:
                 f"Stack '{store.name}' is missing configuration value '{missing[0]}'; set it with "
                 f"`pulumi config set {missing[0]} <value>`"
             )
-        loaded = store.load()
-        self.base = loaded.snapshot
+        self.base, crypter = store.load()
         self.entries: dict[str, Entry] = self.config.entries()
-        crypter = loaded.crypter or self.config.crypter()
+        sealing = crypter or self.config.crypter()
         self.report = self._report()
         project = here.project
         self.plugins = Plugins(project.interpreter, project.program, project.name, self._outputs_of)
-        journal = Journal(self.base, lambda s: store.save(s, crypter))
+        journal = Journal(self.base, lambda s: store.save(s, sealing))
         self.executor = Executor(self.base, options, self.plugins, journal, self.report)
 
     def _report(self) -> Report:
@@ -178,8 +177,8 @@ class Operation:
         store = StackStore(self.here.backend, above[-1] if above else self.here.project.name, stack)
         if not store.exists():
             raise ProviderError(f'unknown stack "{name}"')
-        found: Snapshot = store.load().snapshot
-        return found.stack.outputs if found.stack else {}
+        stack_of_it = store.load()[0].stack
+        return stack_of_it.outputs if stack_of_it else {}
 
 
 def _pending_warning(n: int) -> str:

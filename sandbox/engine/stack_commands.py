@@ -141,7 +141,7 @@ def export(a: Arguments) -> None:
     store = Workspace(a).store()
     latest = store.raw()
     if a.has("--show-secrets") and "resources" in latest:
-        latest |= revealed(store.load().snapshot)
+        latest |= revealed(store.load()[0])
     text = json.dumps({"version": 3, "deployment": latest}, indent=4, ensure_ascii=False)
     if file := a.get("--file"):
         Path(file).write_text(text + "\n", "utf-8")

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from sandbox.engine.backend import Backend, StackStore
+from sandbox.engine.checkpoint import revealed
 from sandbox.engine.config import StackConfig
 from sandbox.engine.errors import EngineError
 from sandbox.engine.project import Project, find
 from sandbox.engine.secrets import Crypter
-from sandbox.engine.stack_commands import remembered
+from sandbox.engine.stack_commands import import_document, remembered
 from sandbox.engine.state import Operation, Resource, Snapshot, problems
 from sandbox.engine.values import Secret
 
@@ -60,7 +61,7 @@ def test_a_snapshot_comes_back_as_it_was(store: StackStore) -> None:
     r.protect, r.custom_timeouts, r.init_errors = True, {"create": 60}, ["not ready"]
     r.outputs["deep"] = {"l": [Secret({"a": [1, None]}), "ü"]}
     store.save(Snapshot([r], [Operation(r, "updating")]), Crypter.create())
-    loaded = store.load().snapshot
+    loaded, _ = store.load()
     assert [dataclasses.asdict(x) for x in loaded.resources] == [dataclasses.asdict(r)]
     assert [(o.type, o.resource.urn) for o in loaded.pending] == [("updating", r.urn)]
 
@@ -83,6 +84,23 @@ def test_a_wrong_passphrase_is_said(store: StackStore, monkeypatch: pytest.Monke
 
 def test_a_provider_in_plain_text_is_refused(store: StackStore) -> None:
     store.save(Snapshot([dynamic("code")]), Crypter.create())
+    with pytest.raises(EngineError, match=r"stored as plain text"):
+        store.load()
+
+
+def test_a_secret_in_plain_text_is_taken_from_a_person_only(store: StackStore) -> None:
+    store.save(Snapshot([dynamic(Secret("code"))]), Crypter.create())
+    exported = {"version": 3, "deployment": store.raw() | revealed(store.load()[0])}
+    import_document(store, Crypter.create(), json.dumps(exported), force=True)
+    assert store.load()[0].resources[0].inputs == {"__provider": Secret("code")}
+    text = json.dumps({"version": 3, "checkpoint": {"latest": exported["deployment"]}})
+    store.path.write_text(text, "utf-8")
+    with pytest.raises(EngineError, match="does not authenticate"):
+        store.load()
+
+
+def test_dynamic_code_in_a_pending_operation_is_refused_too(store: StackStore) -> None:
+    store.save(Snapshot([], [Operation(dynamic("code"), "creating")]), Crypter.create())
     with pytest.raises(EngineError, match=r"stored as plain text"):
         store.load()
 
@@ -123,6 +141,11 @@ def test_the_lock_names_its_holder_and_only_cancel_clears_it(store: StackStore) 
     text = str(e.value)
     assert text.startswith("the stack is currently locked by 1 lock(s).")
     assert all(str(holder[k]) in text for k in ("username", "hostname", "pid", "timestamp"))
+    assert "process is gone" not in text
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    lock.path.write_text(json.dumps(holder | {"pid": int(ended.stdout)}))
+    with pytest.raises(EngineError, match="that process is gone, so nothing will release it"):
+        store.lock()
     store.cancel()
     store.lock().release()
     assert store.locks() == []
