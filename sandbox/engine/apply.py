@@ -7,16 +7,16 @@ import uuid
 from sandbox.engine.errors import EngineError, InitError
 from sandbox.engine.instances import Instances, public
 from sandbox.engine.providers import Builtin
-from sandbox.engine.state import Resource, copied, now
-from sandbox.engine.steps import Step, changed_keys, failure_text
+from sandbox.engine.state import Resource, now
+from sandbox.engine.steps import Step
 from sandbox.engine.urns import package_of
 from sandbox.engine.values import Properties, Secret, secret
 
 
 class Applier:
-    """`going`: URNs whose object this deployment deletes, kept up to date by the planner."""
+    """`going`: whose object this deployment deletes, kept up to date by the planner."""
 
-    def __init__(self, instances: Instances, going: set[str], *, preview: bool) -> None:
+    def __init__(self, instances: Instances, going: set[Resource], *, preview: bool) -> None:
         self._instances, self._going, self._preview = instances, going, preview
 
     def apply(self, step: Step) -> None:
@@ -33,7 +33,7 @@ class Applier:
             case "update" if old and new:
                 self._write(new, old, step.ignore_changes)
             case "import" | "import-replacement" if new:
-                self._import(step, new)
+                self._import(new)
             case "read" | "read-replacement" if new:
                 self._read(new)
             case "delete" | "delete-replaced" if old:
@@ -88,32 +88,17 @@ class Applier:
         new.inputs, new.external = (inputs or {}) if builtin else {}, True
         finish(new, outputs)
 
-    def _import(self, step: Step, new: Resource) -> None:
-        """Reads the object, checks the program's inputs against it; what differs is updated afterwards."""
-        provider = self._instances.get(new.provider)
-        read_inputs, outputs = self._fetch(new, {})
-        if read_inputs is None:
+    def _import(self, new: Resource) -> None:
+        """Takes the object as it is."""
+        inputs, outputs = self._fetch(new, {})
+        if inputs is None:
             package = package_of(new.type)
             raise EngineError(
                 f"provider does not support importing resources; please try updating the '{package}' plugin"
             )
+        new.inputs = inputs
         finish(new, outputs)
-        news = new.inputs
-        inputs, failures = provider.check(new, read_inputs, news)
-        if failures:
-            raise EngineError("\n".join(failure_text(new, news, *f) for f in failures))
-        diff = provider.diff(new, read_inputs, new.outputs, inputs, tuple(step.ignore_changes))
-        changed = diff.changes if diff.changes is not None else bool(changed_keys(read_inputs, inputs))
-        if changed and diff.replace:
-            raise EngineError(
-                f"inputs do not match the resource to import, {new.id}: {', '.join(diff.replaces)} would ask "
-                "for another one; give the program the values the resource has"
-            )
-        new.inputs = read_inputs
         self._stamp(new)
-        if changed:
-            wanted = copied(new, inputs=inputs)
-            step.follow_up = Step("update", step.urn, new, wanted, diffs=diff.diffs, detailed=diff.detailed)
 
     def _delete(self, step: Step, old: Resource) -> None:
         if old.protect and step.op == "delete":
@@ -124,7 +109,7 @@ class Applier:
             )
         if self._preview or not old.custom or old.is_provider or old.external or old.retain_on_delete:
             return
-        if old.deleted_with in self._going:
+        if old.deleted_with and any(other.urn == old.deleted_with for other in self._going):
             return
         self._instances.get(old.provider).delete(old)
 

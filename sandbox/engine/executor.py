@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -68,11 +67,11 @@ class Executor:
         self._seen: dict[str, Step] = {}
 
     def _planner(self, base: Snapshot) -> Planner:
-        def on_error(urn: str, message: str) -> None:
-            self.reporter.diagnostic("error", message, urn)
-            self.saw_error = True
+        def notify(severity: str, urn: str, message: str) -> None:
+            self.reporter.diagnostic(severity, message, urn)
+            self.saw_error = self.saw_error or severity == "error"
 
-        planner = Planner(base, preview=self.preview, replace=self.options.replace, on_error=on_error)
+        planner = Planner(base, preview=self.preview, replace=self.options.replace, notify=notify)
         self._applier = Applier(self.instances, planner.going, preview=self.preview)
         return planner
 
@@ -87,14 +86,16 @@ class Executor:
     def register(self, goal: Goal) -> Resource:
         """Plans and carries out one registration. Raises StoppedError when the deployment is over."""
         with self._plan_for(goal.urn):
+            renames = len(self.planner.renames)
             steps = self._answered(self.planner.plan(goal))
-            self._rename(goal.urn)
-        return self._chain(steps)
+            if len(self.planner.renames) > renames and not self.preview:
+                self.journal.changed()
+        return self._carried(goal.urn, steps)
 
     def read(self, new: Resource) -> Resource:
         with self._plan_for(new.urn):
             steps = self.planner.read(new)
-        return self._chain(steps)
+        return self._carried(new.urn, steps)
 
     @contextlib.contextmanager
     def _plan_for(self, urn: str) -> Iterator[None]:
@@ -108,12 +109,6 @@ class Executor:
                     self.reporter.diagnostic("error", message, urn)
                 self.stop("refused")
                 raise StoppedError from e
-
-    def _rename(self, urn: str) -> None:
-        """A resource found under an alias has a new URN: references to it in the old state follow."""
-        renames = {was: now_ for was, now_ in self.planner.renames.items() if now_ == urn}
-        for r in self.planner.base.resources if renames else ():
-            r.renamed(renames)
 
     def outputs(self, urn: str, outputs: Properties, *, finished: bool = False) -> None:
         """RegisterResourceOutputs of a component. A Stack that exports nothing keeps its old outputs until the
@@ -185,25 +180,28 @@ class Executor:
             raise StoppedError
 
     def _answered(self, plan: Plan) -> list[Step]:
+        """Drives a plan to its end."""
+        answer: object = None
         try:
-            question = next(plan)
             while True:
-                question = plan.send(self.instances.answer(question))
+                question, answer = plan.send(answer), None
+                if isinstance(question, Step):
+                    self._step(question)
+                else:
+                    answer = self.instances.answer(question)
         except StopIteration as e:
             steps: list[Step] = e.value
             return steps
 
     # -- steps
-    def _chain(self, steps: list[Step]) -> Resource:
-        """Carries out a registration's steps one after the other; the resource it ends with."""
-        queue, last = deque(steps), steps[0].resource
-        while queue:
-            step = queue.popleft()
+    def _carried(self, urn: str, steps: list[Step]) -> Resource:
+        """What a registration ends with once its steps are carried out, one after the other."""
+        for step in steps:
             self._step(step)
-            last = step.new or last
-            if step.follow_up:
-                queue.append(step.follow_up)
-        return last
+        found = self.registered(urn)
+        if found is None:
+            raise AssertionError(f"{urn}: a registration without a result")
+        return found
 
     def _step(self, step: Step) -> None:
         """Waits for a free slot. Raises StoppedError when the deployment is over by then."""

@@ -7,7 +7,7 @@ import threading
 from sandbox.engine.errors import EngineError
 from sandbox.engine.plugins import Plugins
 from sandbox.engine.providers import Provider
-from sandbox.engine.state import Resource, Snapshot, copied
+from sandbox.engine.state import Resource, Snapshot
 from sandbox.engine.steps import Check, ConfigDiff, Diff, DiffAnswer, Question, changed_keys
 from sandbox.engine.urns import package_of
 from sandbox.engine.values import UNKNOWN_TEXT, Properties
@@ -36,11 +36,11 @@ class Instances:
             case Diff(old=old, new=new, news=news) if old.is_provider:
                 return _diff_config(self.candidate(new or old), old.urn, old, news)
             case Diff(old=old, new=new, news=news, ignore_changes=ignore):
-                asked = new or old
-                known = copied(old, urn=asked.urn)
-                return self.get(asked.provider).diff(known, old.inputs, old.outputs, news, ignore)
+                return self.get((new or old).provider).diff(old, old.inputs, old.outputs, news, ignore)
             case ConfigDiff():
                 return self._compare(question)
+            case _:
+                raise AssertionError(f"{question} is no question to a provider")
 
     def _compare(self, question: ConfigDiff) -> DiffAnswer:
         """Whether going from one instance to another replaces what they manage."""

@@ -23,6 +23,7 @@ from sandbox.engine.steps import (
     Question,
     Step,
     changed_keys,
+    difference_text,
     failure_text,
 )
 from sandbox.engine.values import UNKNOWN, Properties, covers, differences, equal, join, parse_path, with_ignored
@@ -33,7 +34,7 @@ UNPROTECT = (
 )
 IMPORTED = (
     "previously-imported resources that still specify an ID may not be replaced; please remove the `import` "
-    "declaration from your program"
+    "declaration from your program;"
 )
 
 
@@ -46,17 +47,17 @@ class Planner:
         *,
         preview: bool = False,
         replace: Iterable[str] = (),
-        on_error: Callable[[str, str], None] | None = None,
+        notify: Callable[[str, str, str], None] = lambda severity, urn, message: None,
     ) -> None:
         self.base = base
         self.preview = preview
-        self.on_error = on_error
+        self._notify = notify
         self._replace_targets = frozenset(replace)
         self.olds: dict[str, Resource] = {r.urn: r for r in base.resources if not r.delete}
         self._seen: set[str] = set()  # URNs registered or read
-        self._kept: set[str] = set()  # URNs of the base that this deployment goes on with
-        self._deleted_early: dict[str, list[str]] = {}  # deleted before a replacement -> replacement keys
-        self.going: set[str] = set()  # URNs with an object that this deployment deletes
+        self._kept: set[Resource] = set()  # what of the base this deployment goes on with
+        self._deleted_early: dict[Resource, list[str]] = {}  # deleted before a replacement -> replacement keys
+        self.going: set[Resource] = set()  # whose object this deployment deletes
         self.renames: dict[str, str] = {}  # alias in the state -> URN now
 
     # -- registrations
@@ -64,13 +65,13 @@ class Planner:
         """The steps of one registration. Raises CheckError when it is refused."""
         self._claim(goal.urn)
         old = self._find_old(goal)
+        recreating = old in self._deleted_early
+        known = old and not old.external and goal.import_id in (old.id, old.import_id)
+        if goal.custom and goal.import_id and not known:
+            return (yield from self._import(goal, old, recreating))
         new = copied(goal)
         if old and not old.external:
             new.inputs = with_ignored(goal.inputs, old.inputs, goal.ignore_changes)
-        recreating = goal.urn in self._deleted_early
-        known = old and not old.external and goal.import_id in (old.id, old.import_id)
-        if goal.custom and goal.import_id and not known:
-            return self._import(goal, old, new, recreating)
         targeted = old is not None and old.urn in self._replace_targets
         fresh = old is None or recreating or old.external or targeted
         if goal.custom:
@@ -78,9 +79,9 @@ class Planner:
             new.inputs = yield from self._check(new, {} if fresh or old is None else old.inputs, news)
         if old is None:
             return [Step("create", goal.urn, None, new)]
-        self._kept.add(old.urn)
+        self._kept.add(old)
         if recreating:
-            keys = self._deleted_early.pop(goal.urn)
+            keys = self._deleted_early.pop(old)
             last = Step("create-replacement", goal.urn, old, new, keys=keys, logical=False)
             return [Step("replace", goal.urn, old, new), last]
         if old.external and goal.custom:
@@ -102,7 +103,7 @@ class Planner:
         self._claim(new.urn)
         old = self.olds.get(new.urn)
         if old:
-            self._kept.add(old.urn)
+            self._kept.add(old)
         if old and not old.external:
             return _over(new.urn, "read-replacement", old, new)
         return [Step("read", new.urn, old, new)]
@@ -121,22 +122,27 @@ class Planner:
         alias = next((a for a in goal.aliases if a in self.olds), None)
         if alias is None:
             return None
-        if alias in self._seen:
-            text = f"Alias '{alias}' of resource '{goal.urn}' is the URN of another resource of the program"
-            raise CheckError(goal.urn, text)
-        if alias in self.renames:
-            other = self.renames[alias]
-            raise CheckError(goal.urn, f"More than one resource has the alias '{alias}': '{other}' and '{goal.urn}'")
+        if alias in self._seen or alias in self.renames:
+            text = f"Duplicate resource alias '{alias}' applied to resource with URN '{goal.urn}' conflicting with "
+            raise CheckError(goal.urn, f"{text}resource with URN '{self.renames.get(alias, goal.urn)}'")
         self.renames[alias] = goal.urn
+        for r in self.base.resources:
+            r.renamed({alias: goal.urn})
         return self.olds[alias]
 
-    def _import(self, goal: Goal, old: Resource | None, new: Resource, recreating: bool) -> list[Step]:
-        new.id = goal.import_id
+    def _import(self, goal: Goal, old: Resource | None, recreating: bool) -> Plan:
+        """The object is read first; what the program wants of it is planned as of one that was there."""
+        found = copied(goal, id=goal.import_id)
         if old:
-            self._kept.add(old.urn)
+            self._kept.add(old)
         if old and not recreating:
-            return _over(goal.urn, "import-replacement", old, new)
-        return [Step("import", goal.urn, old, new, ignore_changes=goal.ignore_changes)]
+            yield from _over(goal.urn, "import-replacement", old, found)
+        else:
+            yield Step("import", goal.urn, old, found)
+        new = copied(goal, inputs=with_ignored(goal.inputs, found.inputs, goal.ignore_changes))
+        new.inputs = yield from self._check(new, found.inputs, new.inputs)
+        steps = yield from self._from_diff(goal, found, new, False)
+        return [s for s in steps if s.op != "same"]
 
     # -- asking
     def _check(self, new: Resource, olds: Properties, news: Properties) -> Generator[Question, Any, Properties]:
@@ -174,11 +180,14 @@ class Planner:
     def _replacement(self, goal: Goal, old: Resource, new: Resource, diff: DiffAnswer, targeted: bool) -> Plan:
         if new.protect and old.protect:
             message = f'unable to replace resource "{goal.urn}"\nas it is currently marked for protection. {UNPROTECT}'
-            if not self.preview or self.on_error is None:
+            if not self.preview:
                 raise CheckError(goal.urn, message)
-            self.on_error(goal.urn, message)
-        if goal.import_id and not self.preview:
-            raise CheckError(goal.urn, IMPORTED)
+            self._notify("error", goal.urn, message)
+        if goal.import_id:
+            message = "\n".join([IMPORTED, *(difference_text(old, new, k) for k in diff.replaces or diff.diffs)])
+            if not self.preview:
+                raise CheckError(goal.urn, message)
+            self._notify("warning", goal.urn, message)
         if goal.custom and not targeted:
             new.inputs = yield from self._check(new, {}, goal.inputs)
 
@@ -187,7 +196,7 @@ class Planner:
 
         wanted = goal.delete_before_replace
         if wanted if wanted is not None else diff.delete_before_replace:
-            self.going.add(old.urn)
+            self.going.add(old)
             steps = yield from self._early_deletes(old)
             if not old.pending_replacement:
                 steps.append(_early_delete(old))
@@ -213,11 +222,11 @@ class Planner:
                     continue
                 keys = answer.replaces
             doomed.add(r.urn)
-            if r.urn not in self._deleted_early and r.urn not in self._seen:
+            if r not in self._deleted_early and r.urn not in self._seen:
                 if r.protect:
                     raise _protected_dependent(r.urn, root.urn)
-                self._deleted_early[r.urn] = keys
-                self.going.add(r.urn)
+                self._deleted_early[r] = keys
+                self.going.add(r)
                 steps.append(_early_delete(r))
         return steps[::-1]
 
@@ -226,12 +235,12 @@ class Planner:
         """What the program no longer has, and what replacements left behind: newest first."""
         steps: list[Step] = []
         for r in reversed(self.base.resources):
-            if r.delete or r.urn not in self._kept:
-                self.going.add(r.urn)
+            if r.delete or r not in self._kept:
+                self.going.add(r)
             if r.delete:
                 op = "discard-replaced" if r.external else "delete-replaced"
                 steps.append(Step(op, r.urn, r, logical=False))
-            elif r.urn not in self._kept:
+            elif r not in self._kept:
                 if r.pending_replacement:
                     steps.append(Step("remove-pending-replace", r.urn, r, logical=False))
                 else:

@@ -72,9 +72,6 @@ class ConfigDiff:
     new: str
 
 
-Question = Check | Diff | ConfigDiff
-
-
 @dataclass(eq=False)
 class Step:
     """One operation. `logical`: counted in the summary."""
@@ -90,7 +87,6 @@ class Step:
     condemns_old: bool = False  # the old object is deleted at the end, once this step succeeded
     early: bool = False  # a delete that makes room: its entry stays, pending, until the replacement is there
     ignore_changes: list[str] = field(default_factory=list)
-    follow_up: Step | None = None  # an import that differs from the program is updated next
 
     @property
     def resource(self) -> Resource:
@@ -105,6 +101,9 @@ class Step:
             self.old.delete = True
         if self.old and self.early:
             self.old.pending_replacement = True
+
+
+Question = Check | Diff | ConfigDiff | Step  # a Step is carried out before the planning goes on
 
 
 class CheckError(EngineError):
@@ -127,6 +126,10 @@ def _shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "<nil>", True: "true", False: "false"}[value]
     return str(value)
+
+
+def difference_text(old: Resource, new: Resource, key: str) -> str:
+    return f"{key}: {{{_shown(old.inputs.get(key))}}} => {{{_shown(new.inputs.get(key))}}}"
 
 
 def changed_keys(old: Properties, new: Properties) -> list[str]:

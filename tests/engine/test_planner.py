@@ -54,7 +54,10 @@ def plan(planner: Planner, wanted: Goal, *diffs: DiffAnswer) -> tuple[list[Step]
         question = next(generator)
         while True:
             asked.append(question)
-            question = generator.send((question.news, []) if isinstance(question, Check) else answers.pop(0))
+            if isinstance(question, Step):
+                question = generator.send(None)
+            else:
+                question = generator.send((question.news, []) if isinstance(question, Check) else answers.pop(0))
     except StopIteration as e:
         return e.value, asked
 
@@ -159,7 +162,10 @@ def test_an_alias_finds_the_old_resource_once() -> None:
     assert ops(steps) == ["same now"]
     assert planner.renames == {urn("was"): urn("now")}
     assert planner.deletions() == []
-    with pytest.raises(CheckError, match="More than one resource has the alias"):
+    with pytest.raises(
+        CheckError,
+        match=r"^Duplicate resource alias '.*was' applied to .*third' conflicting with .*now'",
+    ):
         plan(planner, goal("third", aliases=[urn("was")]))
 
 
@@ -170,10 +176,41 @@ def test_a_urn_is_registered_once() -> None:
         plan(planner, goal("a"))
 
 
+def test_an_import_is_read_first_and_then_planned_like_what_was_there() -> None:
+    wanted = goal("a", {"v": 2, "w": 2}, import_id="x", ignore_changes=["w"])
+    generator = Planner(Snapshot()).plan(wanted)
+    step: Any = next(generator)
+    assert ops([step]) == ["import a"]
+    step.new.inputs = {"v": 1, "w": 1}  # as read
+    check: Any = generator.send(None)
+    assert (check.olds, check.news) == ({"v": 1, "w": 1}, {"v": 2, "w": 1})
+    assert isinstance(generator.send((check.news, [])), Diff)
+    with pytest.raises(StopIteration) as e:
+        generator.send(DiffAnswer(True, [], ["v"]))
+    assert ops(e.value.value) == ["update a"]
+    assert e.value.value[0].old is step.new
+
+
+def test_an_import_that_would_be_replaced_is_refused() -> None:
+    with pytest.raises(CheckError, match="previously-imported resources that still specify an ID may not be replaced"):
+        plan(Planner(Snapshot()), goal("a", import_id="x"), DiffAnswer(True, ["k"]))
+    said: list[tuple[str, str, str]] = []
+    planner = Planner(Snapshot(), preview=True, notify=lambda *told: said.append(told))
+    steps, _ = plan(planner, goal("a", import_id="x"), DiffAnswer(True, ["k"]))
+    assert (ops(steps), [s[:2] for s in said]) == (["create-replacement a", "replace a"], [("warning", urn("a"))])
+
+
 def test_an_import_over_another_object_replaces_it() -> None:
-    assert ops(plan(Planner(Snapshot()), goal("a", import_id="x"))[0]) == ["import a"]
-    steps, _ = plan(Planner(Snapshot([old("a")])), goal("a", import_id="x"))
-    assert ops(steps) == ["import-replacement a", "replace a"]
+    steps, asked = plan(Planner(Snapshot([old("a")])), goal("a", import_id="x"), DiffAnswer(False))
+    assert ops([s for s in asked if isinstance(s, Step)]) == ["import-replacement a", "replace a"]
+    assert steps == []
+
+
+def test_what_is_deleted_with_a_replaced_resource_is_replaced_with_it() -> None:
+    planner = Planner(Snapshot([old("a"), old("b", deleted_with=urn("a"))]))
+    steps, _ = plan(planner, goal("a", {"k": 2}, delete_before_replace=True), DiffAnswer(True, ["k"]))
+    assert ops(steps) == ["delete-replaced b", "delete-replaced a", "replace a", "create-replacement a"]
+    assert {r.name for r in planner.going} == {"a", "b"}
 
 
 def test_another_provider_instance_replaces_only_if_its_configuration_says_so() -> None:
