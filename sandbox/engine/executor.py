@@ -17,7 +17,7 @@ from sandbox.engine.journal import Journal
 from sandbox.engine.planner import Plan, Planner
 from sandbox.engine.plugins import Plugins
 from sandbox.engine.state import STACK_TYPE, Resource, Snapshot
-from sandbox.engine.steps import CheckError, Goal, Step, waves, without_protected
+from sandbox.engine.steps import CheckError, Goal, Step, waves
 from sandbox.engine.values import Properties, equal
 
 
@@ -73,6 +73,7 @@ class Executor:
 
         planner = Planner(base, preview=self.preview, replace=self.options.replace, notify=notify)
         self._applier = Applier(self.instances, planner.going, preview=self.preview)
+        self.journal.renames = planner.renames
         return planner
 
     def rebase(self, base: Snapshot) -> None:
@@ -86,10 +87,7 @@ class Executor:
     def register(self, goal: Goal) -> Resource:
         """Plans and carries out one registration. Raises StoppedError when the deployment is over."""
         with self._plan_for(goal.urn):
-            renames = len(self.planner.renames)
             steps = self._answered(self.planner.plan(goal))
-            if len(self.planner.renames) > renames and not self.preview:
-                self.journal.changed()
         return self._carried(goal.urn, steps)
 
     def read(self, new: Resource) -> Resource:
@@ -142,12 +140,14 @@ class Executor:
 
     def delete_the_rest(self) -> None:
         """After a successful program: what it no longer has."""
-        steps = self.planner.deletions()
-        if self.options.exclude_protected:
-            steps = without_protected(steps)
+        planned = self.planner.deletions(exclude_protected=self.options.exclude_protected)
+        steps = [s for s in planned if s.op != "same"]
         try:
-            for step in steps:
-                if step.resource.provider:
+            for step in planned:
+                if step.op == "same":
+                    self.reporter.before(step)
+                    self._tell(step, 0)
+                elif step.resource.provider:
                     self.instances.get(step.resource.provider)
         except EngineError as e:
             self.reporter.diagnostic("error", str(e))
@@ -230,11 +230,14 @@ class Executor:
         except BaseException as e:
             self._fail(step, EngineError(f"internal error: {e!r}"), started, recorded=False)
             raise
+        self._tell(step, time.monotonic() - started)
+        self._over(step, recorded=True)
+
+    def _tell(self, step: Step, seconds: float) -> None:
         if _counts(step):
             self.counts[step.op] = self.counts.get(step.op, 0) + 1
         if step.resource.custom or step.resource.type == STACK_TYPE:
-            self.reporter.after(step, step.op, time.monotonic() - started)
-        self._over(step, recorded=True)
+            self.reporter.after(step, step.op, seconds)
 
     def _over(self, step: Step, *, recorded: bool) -> None:
         if not self.preview:

@@ -7,7 +7,7 @@ import threading
 from sandbox.engine.errors import EngineError
 from sandbox.engine.plugins import Plugins
 from sandbox.engine.providers import Provider
-from sandbox.engine.state import Resource, Snapshot
+from sandbox.engine.state import Resource, Snapshot, copied
 from sandbox.engine.steps import Check, ConfigDiff, Diff, DiffAnswer, Question, changed_keys
 from sandbox.engine.urns import package_of
 from sandbox.engine.values import UNKNOWN_TEXT, Properties
@@ -36,7 +36,9 @@ class Instances:
             case Diff(old=old, new=new, news=news) if old.is_provider:
                 return _diff_config(self.candidate(new or old), old.urn, old, news)
             case Diff(old=old, new=new, news=news, ignore_changes=ignore):
-                return self.get((new or old).provider).diff(old, old.inputs, old.outputs, news, ignore)
+                asked = new or old
+                known = copied(old, urn=asked.urn)
+                return self.get(asked.provider).diff(known, old.inputs, old.outputs, news, ignore)
             case ConfigDiff():
                 return self._compare(question)
             case _:
@@ -47,7 +49,6 @@ class Instances:
         before, after = self.resource(question.old), self.resource(question.new)
         if before is None or after is None:
             return DiffAnswer(True, replaces=["provider"])
-        self.get(question.old)
         return _diff_config(self.get(question.new), after.urn, before, after.inputs)
 
     def candidate(self, r: Resource) -> Provider:

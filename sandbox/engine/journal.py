@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from sandbox.engine.state import Operation, Resource, Snapshot
+from sandbox.engine.state import Operation, Resource, Snapshot, copied
 from sandbox.engine.steps import Step
 
 # the first word of an operation -> what is pending while it runs
@@ -22,6 +22,7 @@ class Journal:
     def __init__(self, base: Snapshot, save: Callable[[Snapshot], None]) -> None:
         self._base = base
         self._save = save
+        self.renames: dict[str, str] = {}  # URNs the state is to have in place of others
         self._new: dict[Resource, None] = {}  # in order
         self._done: set[Resource] = set()
         self._running: list[tuple[Step, str]] = []
@@ -34,7 +35,10 @@ class Journal:
             rest = [r for r in self._base.resources if r not in self._done]
             pending = [o for o in self._base.pending if o.type == "creating"]
             pending += [Operation(step.resource, kind) for step, kind in self._running]
-            return Snapshot([*self._new, *rest], pending, self._base.metadata)
+            resources = [
+                copied(r, urn=self.renames[r.urn]) if r.urn in self.renames else r for r in [*self._new, *rest]
+            ]
+            return Snapshot(resources, pending, self._base.metadata)
 
     def begin(self, step: Step) -> None:
         """Notes that an operation starts: should the process die, the state tells so."""

@@ -58,6 +58,7 @@ class Planner:
         self._kept: set[Resource] = set()  # what of the base this deployment goes on with
         self._deleted_early: dict[Resource, list[str]] = {}  # deleted before a replacement -> replacement keys
         self.going: set[Resource] = set()  # whose object this deployment deletes
+        self._replaced: set[str] = set()  # URNs that get another object
         self.renames: dict[str, str] = {}  # alias in the state -> URN now
 
     # -- registrations
@@ -82,6 +83,7 @@ class Planner:
         self._kept.add(old)
         if recreating:
             keys = self._deleted_early.pop(old)
+            self._replaced.add(goal.urn)
             last = Step("create-replacement", goal.urn, old, new, keys=keys, logical=False)
             return [Step("replace", goal.urn, old, new), last]
         if old.external and goal.custom:
@@ -154,6 +156,8 @@ class Planner:
     def _diff(self, goal: Goal, old: Resource, new: Resource, targeted: bool) -> Generator[Question, Any, DiffAnswer]:
         if targeted:
             return DiffAnswer(True, replaces=["id"])
+        if goal.deleted_with in self._replaced:
+            return DiffAnswer(True, replaces=["deletedWith"])
         answer: DiffAnswer
         if (yield from self._provider_changed(old.provider, new.provider)):
             return DiffAnswer(True, replaces=["provider"])
@@ -194,6 +198,7 @@ class Planner:
         def step(op: str, *, logical: bool, condemns_old: bool = False) -> Step:
             return Step(op, goal.urn, old, new, diff.replaces, diff.diffs, diff.detailed, logical, condemns_old)
 
+        self._replaced.add(goal.urn)
         wanted = goal.delete_before_replace
         if wanted if wanted is not None else diff.delete_before_replace:
             self.going.add(old)
@@ -231,21 +236,27 @@ class Planner:
         return steps[::-1]
 
     # -- the end
-    def deletions(self) -> list[Step]:
-        """What the program no longer has, and what replacements left behind: newest first."""
+    def deletions(self, *, exclude_protected: bool = False) -> list[Step]:
+        """What the program no longer has, and what replacements left behind: newest first. With `exclude_protected`
+        protected resources, and all they need, come before that as `same`."""
+        stay: list[Step] = []
         steps: list[Step] = []
+        needed: set[str] = set()
         for r in reversed(self.base.resources):
-            if r.delete or r not in self._kept:
-                self.going.add(r)
+            if r in self._kept and not r.delete:
+                continue
+            if exclude_protected and not r.delete and (r.protect or r.urn in needed):
+                needed |= r.needs()
+                stay.append(Step("same", r.urn, r, copied(r)))
+                continue
+            self.going.add(r)
             if r.delete:
-                op = "discard-replaced" if r.external else "delete-replaced"
-                steps.append(Step(op, r.urn, r, logical=False))
-            elif r not in self._kept:
-                if r.pending_replacement:
-                    steps.append(Step("remove-pending-replace", r.urn, r, logical=False))
-                else:
-                    steps.append(Step("discard" if r.external else "delete", r.urn, r))
-        return steps
+                steps.append(Step("discard-replaced" if r.external else "delete-replaced", r.urn, r, logical=False))
+            elif r.pending_replacement:
+                steps.append(Step("remove-pending-replace", r.urn, r, logical=False))
+            else:
+                steps.append(Step("discard" if r.external else "delete", r.urn, r))
+        return stay[::-1] + steps
 
 
 def _protected_dependent(urn: str, root: str) -> CheckError:

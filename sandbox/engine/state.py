@@ -79,8 +79,7 @@ class Resource:
         return out.union(*self.property_dependencies.values()) - {""}
 
     def renamed(self, names: Mapping[str, str]) -> None:
-        """Rewrites the URN, and references, of resources that are known under a new one."""
-        self.urn = names.get(self.urn, self.urn)
+        """Rewrites references to resources that are known under a new URN."""
         self.dependencies = [names.get(d, d) for d in self.dependencies]
         self.property_dependencies = {k: [names.get(d, d) for d in v] for k, v in self.property_dependencies.items()}
         self.parent = names.get(self.parent, self.parent)

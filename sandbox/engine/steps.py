@@ -150,12 +150,3 @@ def waves(steps: list[Step]) -> list[list[Step]]:
         out.append(wave)
         left = [s for s in left if s not in wave]
     return out[::-1]
-
-
-def without_protected(steps: list[Step]) -> list[Step]:
-    """`--exclude-protected`: of deletes, dependents first, those of protected resources and of all they need go."""
-    stays: set[str] = set()
-    for s in steps:
-        if s.resource.protect or s.urn in stays:
-            stays |= {s.urn, *s.resource.needs()}
-    return [s for s in steps if s.urn not in stays]
