@@ -7,6 +7,7 @@ Files appear whole: they are written beside their place and renamed.
 from __future__ import annotations
 
 import base64
+import fcntl
 import getpass
 import hashlib
 import json
@@ -98,7 +99,10 @@ class StackStore:
                 f"{self.path}: the stack's state has version {version}, newer than {NEWEST_VERSION}, the newest this "
                 "engine knows; use a newer Pulumi CLI"
             )
-        return document["checkpoint"].get("latest") or {}
+        latest = document["checkpoint"].get("latest") or {}
+        if not isinstance(latest, dict):
+            raise EngineError(f"{self.path}: not a checkpoint of Pulumi")
+        return latest
 
     def load(self) -> tuple[Snapshot, Crypter | None]:
         """The state, and what its secrets are encrypted with. The passphrase is asked for only if there are any."""
@@ -152,25 +156,29 @@ class StackStore:
 class Lock:
     """The right to change a stack: a file of our own that is the only one.
 
-    Two that begin at once both write theirs, then both look: at most one finds itself alone and goes on.
+    Of two of these engines that begin at once the kernel lets one look and write first. A CLI knows nothing of that,
+    but does as we do: it writes its file, then looks again, so that at most one finds itself alone.
     """
 
     def __init__(self, store: StackStore) -> None:
         self.store = store
-        self._refuse_if_held()
         self.path = store.lock_folder / f"{uuid.uuid4()}.json"
         holder = {"pid": os.getpid(), "username": getpass.getuser(), "hostname": socket.gethostname()}
-        holder["timestamp"] = now()
-        write(self.path, json.dumps(holder))
+        store.lock_folder.mkdir(parents=True, exist_ok=True)
+        folder = os.open(store.lock_folder, os.O_RDONLY)
         try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            self._refuse_if_held()
+            write(self.path, json.dumps(holder | {"timestamp": now()}))
             self._refuse_if_held()
         except EngineError:
             self.release()
             raise
+        finally:
+            os.close(folder)
 
     def _refuse_if_held(self) -> None:
-        mine = getattr(self, "path", None)
-        others = [p for p in self.store.locks() if p != mine]
+        others = [p for p in self.store.locks() if p != self.path]
         if not others:
             return
         lines = [

@@ -25,6 +25,9 @@ def main(argv: list[str]) -> int:
     except EngineError as e:
         sys.stderr.write(f"error: {e}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("error: canceled\n")
+        return 1
     except BrokenPipeError:
         return 1
 

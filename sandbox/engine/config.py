@@ -48,6 +48,8 @@ class StackConfig:
         self.stack = stack
         self.path = Path(file) if file else project.root / f"Pulumi.{stack}.yaml"
         self.raw = read_yaml(self.path) if self.path.exists() else {}
+        if not isinstance(self.raw.get("config") or {}, dict):
+            raise EngineError(f"{self.path}: `config` is not a mapping of keys to values")
         self._crypter: Crypter | None = None
 
     def crypter(self) -> Crypter:

@@ -37,7 +37,7 @@ class Instances:
                 return _diff_config(self.candidate(new or old), old.urn, old, news)
             case Diff(old=old, new=new, news=news, ignore_changes=ignore):
                 asked = new or old
-                known = copied(old, urn=asked.urn)
+                known = old if old.urn == asked.urn else copied(old, urn=asked.urn)
                 return self.get(asked.provider).diff(known, old.inputs, old.outputs, news, ignore)
             case ConfigDiff():
                 return self._compare(question)

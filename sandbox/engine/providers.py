@@ -181,6 +181,9 @@ def _diff_answer(answer: Any) -> DiffAnswer:
     changes = {0: None, 1: False, 2: True}.get(answer.changes, "nonsense")
     if changes == "nonsense":
         raise ProviderError(f"unrecognized diff state: {answer.changes}")
+    unknown = [d.kind for d in answer.detailedDiff.values() if d.kind not in _KINDS]
+    if unknown:
+        raise ProviderError(f"unrecognized kind of difference: {unknown[0]}")
     return DiffAnswer(
         changes=changes,  # type: ignore[arg-type]
         replaces=list(answer.replaces),

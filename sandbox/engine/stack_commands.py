@@ -123,7 +123,7 @@ def output(a: Arguments) -> None:
 def outputs(store: StackStore, *, reveal: bool) -> dict[str, Any]:
     """The stack's outputs as JSON; the passphrase is needed only to reveal secrets."""
     raw = store.raw()
-    stacks = (r for r in raw.get("resources") or [] if r["type"] == STACK_TYPE and not r.get("delete"))
+    stacks = (r for r in raw.get("resources") or [] if r.get("type") == STACK_TYPE and not r.get("delete"))
     found = next((r.get("outputs") or {} for r in stacks), {})
     found = plain(unsealer(crypter_of(raw), str(store.path))(found)) if reveal else rebuilt(found, _masked)
     return dict(sorted(found.items()))

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from sandbox.engine.errors import EngineError
+
 SIG = "4dabf18193072939515e22adb298388d"
 SECRET_SIG = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a type tag, no credential
 OUTPUT_SIG = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
@@ -190,13 +192,13 @@ def join(path: str, key: str) -> str:
 
 
 def parse_path(text: str) -> Path:
-    """`a.b[0]["c.d"].*` -> ["a", "b", 0, "c.d", "*"]. Raises ValueError for anything else."""
+    """`a.b[0]["c.d"].*` -> ["a", "b", 0, "c.d", "*"]. Raises EngineError for anything else."""
     out: Path = []
     at = 0
     while at < len(text):
         found = _STEP.match(text, at)
         if not found:
-            raise ValueError(f"property path {text!r}: cannot read it from position {at}; write e.g. a.b[0]")
+            raise EngineError(f"property path {text!r}: cannot read it from position {at}; write e.g. a.b[0]")
         index, quoted, star, name = found.groups()
         if index is not None:
             out.append(int(index))

@@ -119,6 +119,8 @@ def test_a_tampered_secret_is_refused(store: StackStore) -> None:
     [
         ('{"version":3,"checkpoint":{"la', "could not read the state"),
         ("[]", "not a checkpoint of Pulumi"),
+        ('{"version":3,"checkpoint":{"latest":[1]}}', "not a checkpoint of Pulumi"),
+        ('{"version":3,"checkpoint":{"latest":{"resources":["x"]}}}', "not a list of resources"),
         ('{"version":99,"checkpoint":{}}', "newer than 3"),
         ('{"version":4,"features":["hooks"],"checkpoint":{}}', "state that uses hooks"),
         ('{"version":3,"checkpoint":{"latest":{"resources":[{"type":"x"}]}}}', "a resource without 'urn'"),
@@ -166,6 +168,18 @@ def test_four_processes_never_hold_the_lock_together(store: StackStore, tmp_path
     running = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     assert [(p.communicate(timeout=50)[1], p.returncode) for p in running] == [("", 0)] * 4
     assert store.locks() == []
+
+
+@pytest.mark.parametrize("salt", ["v1:abc", "v2:YWJj:v1:a:b", "v1:not base64:v1:a:b"])
+def test_a_malformed_salt_is_said(salt: str) -> None:
+    with pytest.raises(EngineError, match=r"^encryptionsalt: not of the form v1:<salt>:<probe>"):
+        Crypter(salt)
+
+
+def test_a_configuration_that_is_no_mapping_is_refused(project: Project) -> None:
+    (project.root / "Pulumi.dev.yaml").write_text("config: [a]\n")
+    with pytest.raises(EngineError, match="`config` is not a mapping"):
+        StackConfig(project, "dev")
 
 
 def test_problems_name_dangling_and_duplicate_resources() -> None:
