@@ -34,7 +34,7 @@ class Instances:
             case Check(resource=r, olds=olds, news=news):
                 return self.get(r.provider).check(r, olds, news)
             case Diff(old=old, new=new, news=news) if old.is_provider:
-                return _diff_config(self.candidate(new or old), old.urn, old, news)
+                return _diff_config(self.candidate(new or old), (new or old).urn, old, news)
             case Diff(old=old, new=new, news=news, ignore_changes=ignore):
                 asked = new or old
                 known = old if old.urn == asked.urn else copied(old, urn=asked.urn)

@@ -47,7 +47,11 @@ def deploy(a: Arguments) -> int:
     program = Program(here.project) if a.command in ("preview", "up") else None
     try:
         with contextlib.nullcontext() if preview else store.lock():
-            return Operation(here, store, options, program).run()
+            operation = Operation(here, store, options, program)
+            if options.exclude_protected and not program and not operation.anything_to_delete():
+                a.print("There were no unprotected resources to destroy.")
+                return 0
+            return operation.run()
     finally:
         if program:
             program.kill()
@@ -79,6 +83,10 @@ class Operation:
         colour = colours.get(a.get("--color") or "auto", sys.stdout.isatty())
         display = Display(preview=preview, quiet=a.has("--json"), secrets=secrets, colour=colour)
         return Report(EventLog(a.get("--event-log"), secrets), display, preview=preview)
+
+    def anything_to_delete(self) -> bool:
+        planned = self.executor.planner.deletions(exclude_protected=True)
+        return any(step.op != "same" for step in planned)
 
     def run(self) -> int:
         executor, report = self.executor, self.report
