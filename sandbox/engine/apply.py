@@ -7,119 +7,98 @@ import uuid
 from sandbox.engine.errors import EngineError, InitError
 from sandbox.engine.instances import Instances, public
 from sandbox.engine.providers import Builtin
-from sandbox.engine.state import Resource, copied, now
-from sandbox.engine.steps import Step, changed_keys, failure_text, package_of
-from sandbox.engine.values import Properties, secret
+from sandbox.engine.state import Resource, now
+from sandbox.engine.steps import Step
+from sandbox.engine.urns import package_of
+from sandbox.engine.values import Properties, Secret, secret
 
 
 class Applier:
-    """`going`: URNs whose object this deployment deletes, kept up to date by the planner."""
+    """`going`: whose object this deployment deletes, kept up to date by the planner."""
 
-    def __init__(self, instances: Instances, going: set[str], *, preview: bool) -> None:
+    def __init__(self, instances: Instances, going: set[Resource], *, preview: bool) -> None:
         self._instances, self._going, self._preview = instances, going, preview
 
     def apply(self, step: Step) -> None:
         old, new = step.old, step.new
         match step.op:
             case "same" if old and new:
-                new.id, new.outputs, new.external = old.id, old.outputs, old.external
+                new.id, new.external = old.id, old.external
+                finish(new, old.outputs)
                 new.created, new.modified = old.created, old.modified
                 if new.is_provider:
                     self._instances.adopt(new, same=new)
             case "create" | "create-replacement" if new:
-                self._create(new)
+                self._write(new, None, [])
             case "update" if old and new:
-                self._update(step, old, new)
+                self._write(new, old, step.ignore_changes)
             case "import" | "import-replacement" if new:
-                self._import(step, new)
+                self._import(new)
             case "read" | "read-replacement" if new:
                 self._read(new)
             case "delete" | "delete-replaced" if old:
                 self._delete(step, old)
-                old.pending_replacement = old.pending_replacement or step.early
             case "replace" | "discard" | "discard-replaced" | "remove-pending-replace":
                 pass
             case _:
                 raise AssertionError(f"step {step.op} of {step.urn} is malformed")
 
-    def _create(self, new: Resource) -> None:
+    def _write(self, new: Resource, old: Resource | None, ignored: list[str]) -> None:
+        """Creates the object, or updates `old`."""
+        if old:
+            new.id, new.created = old.id, old.created
         if new.is_provider:
-            new.id = "" if self._preview else str(uuid.uuid4())
+            new.id = new.id or ("" if self._preview else str(uuid.uuid4()))
             new.outputs = public(new.inputs)
             self._instances.adopt(new)
         elif new.custom:
+            provider = self._instances.get(new.provider)
             try:
-                new.id, outputs = self._instances.get(new.provider).create(new, preview=self._preview)
+                if old:
+                    outputs = provider.update(new, old, preview=self._preview, ignore=ignored)
+                else:
+                    new.id, outputs = provider.create(new, preview=self._preview)
             except InitError as e:
-                self._init_failed(new, e)
+                if old:
+                    new.inputs = old.inputs  # what was asked for did not come about
+                new.id, new.init_errors = e.id or new.id, e.reasons
+                finish(new, e.outputs)
                 raise
             finish(new, outputs)
-        if not self._preview:
-            new.created = new.modified = now()
-
-    def _update(self, step: Step, old: Resource, new: Resource) -> None:
-        new.id, new.created = old.id, old.created
-        if new.is_provider:
-            new.outputs = public(new.inputs)
-            self._instances.adopt(new)
-        elif new.custom:
-            try:
-                outputs = self._instances.get(new.provider).update(
-                    new, old, preview=self._preview, ignore=step.ignore_changes
-                )
-            except InitError as e:
-                new.inputs = old.inputs  # what was asked for did not come about
-                self._init_failed(new, e)
-                raise
-            finish(new, outputs)
-        else:
+        elif old:
             new.outputs = old.outputs
-        new.modified = "" if self._preview else now()
+        self._stamp(new)
 
-    def _init_failed(self, new: Resource, e: InitError) -> None:
-        new.id = e.id or new.id
-        new.init_errors = e.reasons
-        finish(new, e.outputs)
+    def _stamp(self, new: Resource) -> None:
+        if not self._preview:
+            new.modified = now()
+            new.created = new.created or new.modified
+
+    def _fetch(self, new: Resource, inputs: Properties) -> tuple[Properties | None, Properties]:
+        """(inputs, outputs) of the object `new.id`."""
+        ident, read_inputs, outputs = self._instances.get(new.provider).read(new, new.id, {}, inputs)
+        if not ident:
+            raise EngineError(f"resource '{new.id}' does not exist")
+        new.id = ident
+        return read_inputs, outputs
 
     def _read(self, new: Resource) -> None:
-        provider = self._instances.get(new.provider)
-        ident, inputs, outputs = provider.read(new, new.id, {}, new.inputs)
-        if not ident:
-            raise EngineError(f"resource '{new.id}' does not exist")
-        new.inputs = (inputs or {}) if isinstance(provider, Builtin) else {}
-        new.id, new.external = ident, True
+        inputs, outputs = self._fetch(new, new.inputs)
+        builtin = isinstance(self._instances.get(new.provider), Builtin)
+        new.inputs, new.external = (inputs or {}) if builtin else {}, True
         finish(new, outputs)
 
-    def _import(self, step: Step, new: Resource) -> None:
-        """Reads the object, checks the program's inputs against it; what differs is updated afterwards."""
-        provider = self._instances.get(new.provider)
-        ident, read_inputs, outputs = provider.read(new, new.id, {}, {})
-        if not ident:
-            raise EngineError(f"resource '{new.id}' does not exist")
-        if read_inputs is None:
+    def _import(self, new: Resource) -> None:
+        """Takes the object as it is."""
+        inputs, outputs = self._fetch(new, {})
+        if inputs is None:
+            package = package_of(new.type)
             raise EngineError(
-                "provider does not support importing resources; please try updating the "
-                f"'{package_of(new.type)}' plugin"
+                f"provider does not support importing resources; please try updating the '{package}' plugin"
             )
-        new.id = ident
+        new.inputs = inputs
         finish(new, outputs)
-        news = new.inputs
-        inputs, failures = provider.check(new, read_inputs, news)
-        if failures:
-            raise EngineError("\n".join(failure_text(new, news, *f) for f in failures))
-        diff = provider.diff(new, read_inputs, new.outputs, inputs, tuple(step.ignore_changes))
-        changed = diff.changes if diff.changes is not None else bool(changed_keys(read_inputs, inputs))
-        if changed and diff.replace:
-            raise EngineError(
-                f"inputs do not match the resource to import, {new.id}: {', '.join(diff.replaces)} would ask "
-                "for another one; give the program the values the resource has"
-            )
-        new.inputs = read_inputs
-        if not self._preview:
-            new.created = new.modified = now()
-        if changed:
-            wanted = copied(new, inputs=inputs)
-            step.follow_up = Step("update", step.urn, new, wanted, diffs=diff.diffs, detailed=diff.detailed)
+        self._stamp(new)
 
     def _delete(self, step: Step, old: Resource) -> None:
         if old.protect and step.op == "delete":
@@ -130,11 +109,12 @@ class Applier:
             )
         if self._preview or not old.custom or old.is_provider or old.external or old.retain_on_delete:
             return
-        if old.deleted_with in self._going:
+        if old.deleted_with and any(other.urn == old.deleted_with for other in self._going):
             return
         self._instances.get(old.provider).delete(old)
 
 
 def finish(new: Resource, outputs: Properties) -> None:
-    """Stores what a provider answered, with the outputs that the program calls secret marked."""
-    new.outputs = {k: secret(v) if k in new.additional_secret_outputs else v for k, v in outputs.items()}
+    """Stores outputs; secret are those the program calls so, and those whose input is."""
+    named = {*new.additional_secret_outputs, *(k for k, v in new.inputs.items() if isinstance(v, Secret))}
+    new.outputs = {k: secret(v) if k in named else v for k, v in outputs.items()}

@@ -2,162 +2,139 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import dataclass, field
+from typing import Any
 
 from sandbox.engine.errors import EngineError, RefusedError
 
-# option -> takes a value
-GLOBAL = {
-    "--non-interactive": False,
-    "--color": True,
-    "--cwd": True,
-    "--stack": True,
-    "--emoji": False,
-    "--disable-integrity-checking": False,
-    "--verbose": True,
-    "--logtostderr": False,
-    "--logflow": False,
-    "--help": False,
+# Options by command; `=` marks one that takes a value.
+GLOBAL = """--non-interactive --color= --cwd= --stack= --emoji --disable-integrity-checking --verbose= --logtostderr
+    --logflow --help"""
+DEPLOY = """--yes --skip-preview --preview-only --json --event-log= --message= --parallel= --refresh --expect-no-changes
+    --diff --debug --exec-kind= --exec-agent= --suppress-outputs --suppress-progress --suppress-permalink
+    --show-secrets --show-same --config-file= --replace= --exclude-protected --run-program --remove
+    --secrets-provider="""
+CONFIG = "--path --plaintext --secret --json --show-secrets --config-file= --type="
+# command -> (module.function that carries it out, its options)
+COMMANDS = {
+    "version": ("cli.version", ""),
+    "whoami": ("cli.whoami", "--json"),
+    "up": ("operations.deploy", DEPLOY),
+    "preview": ("operations.deploy", DEPLOY),
+    "refresh": ("operations.deploy", DEPLOY),
+    "destroy": ("operations.deploy", DEPLOY),
+    "cancel": ("stack_commands.cancel", "--yes"),
+    "config": ("config_commands.list_all", CONFIG),
+    "config get": ("config_commands.get", CONFIG),
+    "config set": ("config_commands.set_one", CONFIG),
+    "config set-all": ("config_commands.set_all", "--path --plaintext= --secret= --json= --config-file="),
+    "config rm": ("config_commands.remove", CONFIG),
+    "config rm-all": ("config_commands.remove", CONFIG),
+    "stack": ("stack_commands.show", "--show-ids --show-urns --show-secrets --show-name"),
+    "stack init": ("stack_commands.init", "--secrets-provider= --no-select"),
+    "stack select": ("stack_commands.select", "--create --secrets-provider="),
+    "stack ls": ("stack_commands.ls", "--json --all"),
+    "stack rm": ("stack_commands.rm", "--yes --force --preserve-config"),
+    "stack output": ("stack_commands.output", "--json --show-secrets"),
+    "stack export": ("stack_commands.export", "--file= --show-secrets"),
+    "stack import": ("stack_commands.import_", "--file= --force"),
+    "stack history": ("stack_commands.history", "--json --show-secrets --page-size= --page= --full-dates"),
+    "plugin ls": ("cli.plugins", "--json --project"),
+    "install": ("cli.install", "--no-plugins --no-dependencies --reinstall"),
 }
 SHORT = {"-s": "--stack", "-C": "--cwd", "-y": "--yes", "-j": "--json", "-m": "--message", "-p": "--parallel",
          "-f": "--skip-preview", "-v": "--verbose", "-h": "--help", "-r": "--refresh", "-d": "--debug", "-a": "--all",
          "-i": "--show-ids"}  # fmt: skip
-DEPLOY = {
-    "--yes": False,
-    "--skip-preview": False,
-    "--preview-only": False,
-    "--json": False,
-    "--event-log": True,
-    "--message": True,
-    "--parallel": True,
-    "--refresh": False,
-    "--expect-no-changes": False,
-    "--diff": False,
-    "--debug": False,
-    "--exec-kind": True,
-    "--exec-agent": True,
-    "--suppress-outputs": False,
-    "--suppress-progress": False,
-    "--suppress-permalink": False,
-    "--show-secrets": False,
-    "--show-same": False,
-    "--config-file": True,
-    "--replace": True,
-    "--exclude-protected": False,
-    "--run-program": False,
-    "--remove": False,
-    "--secrets-provider": True,
-}
-REFUSED = {
-    "--target", "--target-dependents", "--target-replace", "--exclude", "--exclude-dependents", "--policy-pack",
-    "--policy-pack-config", "--plan", "--save-plan", "--continue-on-error", "--client", "--remote", "--import-file",
-    "--attach-debugger", "--tracing", "--profiling", "--clear-pending-creates", "--import-pending-creates",
-}  # fmt: skip
-CONFIG = {"--path": False, "--plaintext": False, "--secret": False, "--json": False, "--show-secrets": False,
-          "--config-file": True, "--type": True}  # fmt: skip
-COMMANDS: dict[str, dict[str, bool]] = {
-    "version": {},
-    "whoami": {"--json": False},
-    "up": DEPLOY,
-    "preview": DEPLOY,
-    "refresh": DEPLOY,
-    "destroy": DEPLOY,
-    "cancel": {"--yes": False},
-    "config": CONFIG,
-    "config get": CONFIG,
-    "config set": CONFIG,
-    "config set-all": {**CONFIG, "--plaintext": True, "--secret": True, "--json": True},
-    "config rm": CONFIG,
-    "config rm-all": CONFIG,
-    "config refresh": {"--force": False},
-    "stack": {"--show-ids": False, "--show-urns": False, "--show-secrets": False, "--show-name": False},
-    "stack init": {"--secrets-provider": True, "--no-select": False},
-    "stack select": {"--create": False, "--secrets-provider": True},
-    "stack ls": {"--json": False, "--all": False},
-    "stack rm": {"--yes": False, "--force": False, "--preserve-config": False},
-    "stack output": {"--json": False, "--show-secrets": False},
-    "stack export": {"--file": True, "--show-secrets": False},
-    "stack import": {"--file": True, "--force": False},
-    "stack history": {
-        "--json": False,
-        "--show-secrets": False,
-        "--page-size": True,
-        "--page": True,
-        "--full-dates": False,
-    },
-    "plugin ls": {"--json": False, "--project": False},
-    "install": {"--no-plugins": False, "--no-dependencies": False, "--reinstall": False},
-}
 ALIASES = {"update": "up", "pre": "preview", "history": "stack history", "config remove": "config rm"}
+# What Pulumi has and this engine has not.
+REFUSED = """--target --target-dependents --target-replace --exclude --exclude-dependents --policy-pack
+    --policy-pack-config --plan --save-plan --continue-on-error --client --remote --import-file --attach-debugger
+    --tracing --profiling --clear-pending-creates --import-pending-creates"""
 
 
 @dataclass
 class Arguments:
-    """`values` has the last value of an option; `ordered` every occurrence, in order (set-all needs it)."""
+    """`options`: every one given, in order, with its value ("true" for one that takes none)."""
 
     command: str
     positional: list[str]
-    values: dict[str, str] = field(default_factory=dict)
-    ordered: list[tuple[str, str]] = field(default_factory=list)
+    options: list[tuple[str, str]] = field(default_factory=list)
 
-    def has(self, option: str) -> bool:
-        return self.values.get(option, "false") != "false"
+    def given(self, *names: str) -> list[tuple[str, str]]:
+        return [(o, v) for o, v in self.options if o in names]
 
-    def get(self, option: str) -> str | None:
-        return self.values.get(option)
+    def get(self, name: str) -> str | None:
+        """The last value of an option."""
+        return next((v for o, v in reversed(self.options) if o == name), None)
 
-    def all(self, option: str) -> list[str]:
-        return [v for o, v in self.ordered if o == option]
+    def has(self, name: str) -> bool:
+        return self.get(name) not in (None, "false")
+
+    def number(self, name: str, default: int) -> int:
+        """A count from 1. Raises EngineError when it is none."""
+        text = self.get(name)
+        if text is not None and not text.isdigit():
+            raise EngineError(f"{name}: {text!r} is not a number")
+        return max(1, int(text)) if text is not None else default
+
+    def print(self, text: str) -> None:
+        sys.stdout.write(text + "\n")
+
+    def print_json(self, value: Any) -> None:
+        self.print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _table(options: str) -> dict[str, bool]:
+    return {o.rstrip("="): o.endswith("=") for o in options.split()}
 
 
 def parse(argv: list[str]) -> Arguments:
     """Raises EngineError for what is unknown, RefusedError for what Pulumi has and this engine has not."""
     command, rest = _command(argv)
-    known = GLOBAL | COMMANDS[command]
+    known = _table(GLOBAL) | _table(COMMANDS[command][1])
     out = Arguments(command, [])
-    i = 0
-    while i < len(rest):
-        word = rest[i]
-        i += 1
+    words = iter(rest)
+    for word in words:
         if word == "--":
-            out.positional.extend(rest[i:])
-            break
-        if not word.startswith("-") or word == "-":
+            out.positional.extend(words)
+        elif not word.startswith("-") or word == "-":
             out.positional.append(word)
-            continue
-        option, eq, value = word.partition("=")
-        option = SHORT.get(option, option)
-        if option not in known:
-            if option in REFUSED:
+        else:
+            option, eq, value = word.partition("=")
+            option = SHORT.get(option, option)
+            if option in _table(REFUSED) and option not in known:
                 raise RefusedError(f"option {option}")
-            raise EngineError(f"unknown flag: {option} (of `pulumi {command}`)")
-        if known[option] and not eq:
-            if i == len(rest):
-                raise EngineError(f"flag needs an argument: {option}")
-            value = rest[i]
-            i += 1
-        out.values[option] = value if known[option] or eq else "true"
-        out.ordered.append((option, out.values[option]))
+            if option not in known:
+                raise EngineError(f"unknown flag: {option} (of `pulumi {command}`)")
+            if known[option] and not eq:
+                following = next(words, None)
+                if following is None:
+                    raise EngineError(f"flag needs an argument: {option}")
+                value = following
+            out.options.append((option, value if known[option] or eq else "true"))
     return out
 
 
 def _command(argv: list[str]) -> tuple[str, list[str]]:
     """The longest known command made of the first words, and everything else in order."""
+    valued = _table(GLOBAL)
     words: list[int] = []
     i = 0
     while i < len(argv) and len(words) < 2 and argv[i] != "--":
         option = SHORT.get(argv[i], argv[i])
-        if not argv[i].startswith("-"):
+        if not option.startswith("-"):
             words.append(i)
-        elif GLOBAL.get(option) and "=" not in argv[i]:
-            i += 1
-        elif words and option not in GLOBAL:
+        elif words and option.partition("=")[0] not in valued:
             break
+        elif valued.get(option):
+            i += 1
         i += 1
     for n in range(len(words), 0, -1):
         name = " ".join(argv[w] for w in words[:n])
         name = ALIASES.get(name, name)
-        if name in COMMANDS:
+        if name in COMMANDS and not (n < len(words) and name in ("config", "stack")):
             return name, [a for j, a in enumerate(argv) if j not in words[:n]]
     if not words:
         raise EngineError("a command is expected, such as preview, up or stack ls")

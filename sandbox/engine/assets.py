@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sandbox.engine.errors import EngineError, RefusedError
-from sandbox.engine.values import ARCHIVE_SIG, ASSET_SIG, SIG, Properties, Secret, Value
+from sandbox.engine.values import ARCHIVE_SIG, ASSET_SIG, DESCEND, SIG, Value, rebuilt
 
 _ARCHIVE_ENDINGS = (".tar", ".tgz", ".tar.gz", ".zip", ".jar")
 _BLOCK = 512
@@ -22,23 +22,17 @@ _BLOCK = 512
 
 def hashed(value: Value, folder: Path) -> Value:
     """The value with every asset and archive in it hashed; relative paths are below `folder`."""
-    if isinstance(value, Secret):
-        return Secret(hashed(value.value, folder))
-    if isinstance(value, list):
-        return [hashed(v, folder) for v in value]
-    if not isinstance(value, dict):
-        return value
-    sig = value.get(SIG)
-    if sig == ASSET_SIG:
-        return {**value, "hash": hashlib.sha256(_content(value, folder)).hexdigest()}
-    inner = {k: hashed(v, folder) for k, v in value.items()}
-    if sig == ARCHIVE_SIG:
-        inner["hash"] = _archive_hash(inner, folder)
-    return inner
 
+    def visit(v: Value) -> Value:
+        sig = v.get(SIG) if isinstance(v, dict) else None
+        if sig == ASSET_SIG:
+            return {**v, "hash": hashlib.sha256(_content(v, folder)).hexdigest()}
+        if sig == ARCHIVE_SIG:
+            inner = {k: hashed(x, folder) for k, x in v.items()}
+            return {**inner, "hash": _archive_hash(inner, folder)}
+        return DESCEND
 
-def hashed_all(properties: Properties, folder: Path) -> Properties:
-    return {k: hashed(v, folder) for k, v in properties.items()}
+    return rebuilt(value, visit)
 
 
 def _content(asset: dict[str, Value], folder: Path) -> bytes:

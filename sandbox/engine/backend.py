@@ -7,6 +7,7 @@ Files appear whole: they are written beside their place and renamed.
 from __future__ import annotations
 
 import base64
+import fcntl
 import getpass
 import hashlib
 import json
@@ -14,41 +15,16 @@ import os
 import socket
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from sandbox.engine.checkpoint import NEWEST_VERSION, crypter_of, snapshot_from_json, snapshot_to_text, unsealer
 from sandbox.engine.errors import EngineError, RefusedError
 from sandbox.engine.secrets import Crypter
-from sandbox.engine.state import (
-    NEWEST_VERSION,
-    Snapshot,
-    now,
-    refuse_plain_providers,
-    snapshot_from_json,
-    snapshot_to_text,
-    unsealer,
-)
+from sandbox.engine.state import Snapshot, now
 
 ORGANIZATION = "organization"
-
-
-def home() -> Path:
-    return Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
-
-
-def backend_url() -> str:
-    """PULUMI_BACKEND_URL, else what `pulumi login` stored. Only file backends are known."""
-    url = os.environ.get("PULUMI_BACKEND_URL")
-    if not url:
-        stored = home() / "credentials.json"
-        url = json.loads(stored.read_text("utf-8")).get("current") if stored.exists() else None
-    if not url:
-        raise EngineError("no backend is chosen; set PULUMI_BACKEND_URL=file://<folder>")
-    if not url.startswith("file://"):
-        raise RefusedError(f"backend {url.split(':', maxsplit=1)[0]}://")
-    return url
 
 
 class Backend:
@@ -63,9 +39,6 @@ class Backend:
         if not meta.exists():
             write(meta, "version: 1\n", "text/plain; charset=utf-8")
 
-    def stack(self, project: str, name: str) -> StackStore:
-        return StackStore(self, project, name)
-
     def names(self, project: str) -> list[str]:
         folder = self.root / "stacks" / project
         return sorted(p.stem for p in folder.glob("*.json")) if folder.is_dir() else []
@@ -73,14 +46,6 @@ class Backend:
     def projects(self) -> list[str]:
         folder = self.root / "stacks"
         return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A checkpoint as read: its resources, the salt its secrets are encrypted with."""
-
-    snapshot: Snapshot
-    crypter: Crypter | None
 
 
 class StackStore:
@@ -134,17 +99,16 @@ class StackStore:
                 f"{self.path}: the stack's state has version {version}, newer than {NEWEST_VERSION}, the newest this "
                 "engine knows; use a newer Pulumi CLI"
             )
-        return document["checkpoint"].get("latest") or {}
+        latest = document["checkpoint"].get("latest") or {}
+        if not isinstance(latest, dict):
+            raise EngineError(f"{self.path}: not a checkpoint of Pulumi")
+        return latest
 
-    def load(self) -> Loaded:
-        """The state. Secrets are decrypted, which asks for the passphrase, only if there are any."""
+    def load(self) -> tuple[Snapshot, Crypter | None]:
+        """The state, and what its secrets are encrypted with. The passphrase is asked for only if there are any."""
         raw = self.raw()
-        salt = ((raw.get("secrets_providers") or {}).get("state") or {}).get("salt")
-        crypter = Crypter(salt) if salt else None
-        where = str(self.path)
-        snapshot = snapshot_from_json(raw, unsealer(crypter, where))
-        refuse_plain_providers(snapshot, where)
-        return Loaded(snapshot, crypter)
+        crypter, where = crypter_of(raw), str(self.path)
+        return snapshot_from_json(raw, unsealer(crypter, where), where), crypter
 
     def save(self, snapshot: Snapshot, crypter: Crypter) -> None:
         self._write_checkpoint(snapshot_to_text(snapshot, crypter))
@@ -192,30 +156,29 @@ class StackStore:
 class Lock:
     """The right to change a stack: a file of our own that is the only one.
 
-    Two that begin at once both write theirs and both look: as each looks after its own is in place, at most one
-    finds itself alone; the older of the two goes on, by the file's time and name.
+    Of two of these engines that begin at once the kernel lets one look and write first. A CLI knows nothing of that,
+    but does as we do: it writes its file, then looks again, so that at most one finds itself alone.
     """
 
     def __init__(self, store: StackStore) -> None:
         self.store = store
-        self._refuse_if_held()
         self.path = store.lock_folder / f"{uuid.uuid4()}.json"
-        holder = {
-            "pid": os.getpid(),
-            "username": getpass.getuser(),
-            "hostname": socket.gethostname(),
-            "timestamp": now(),
-        }
-        write(self.path, json.dumps(holder))
+        holder = {"pid": os.getpid(), "username": getpass.getuser(), "hostname": socket.gethostname()}
+        store.lock_folder.mkdir(parents=True, exist_ok=True)
+        folder = os.open(store.lock_folder, os.O_RDONLY)
         try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            self._refuse_if_held()
+            write(self.path, json.dumps(holder | {"timestamp": now()}))
             self._refuse_if_held()
         except EngineError:
             self.release()
             raise
+        finally:
+            os.close(folder)
 
     def _refuse_if_held(self) -> None:
-        mine = getattr(self, "path", None)
-        others = [p for p in self.store.locks() if p != mine]
+        others = [p for p in self.store.locks() if p != self.path]
         if not others:
             return
         lines = [
@@ -225,6 +188,12 @@ class Lock:
         for path in others:
             lines.append(f"  {self.store.backend.url}/{path.relative_to(self.store.backend.folder)}: {_holder(path)}")
         raise EngineError("\n".join(lines))
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def release(self) -> None:
         self.path.with_name(self.path.name + ".attrs").unlink(missing_ok=True)
@@ -236,7 +205,21 @@ def _holder(path: Path) -> str:
         h = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return "created by a process that is ending"
-    return f"created by {h.get('username')}@{h.get('hostname')} (pid {h.get('pid')}) at {h.get('timestamp')}"
+    stale = "; that process is gone, so nothing will release it" if _is_gone(h) else ""
+    return f"created by {h.get('username')}@{h.get('hostname')} (pid {h.get('pid')}) at {h.get('timestamp')}{stale}"
+
+
+def _is_gone(holder: dict[str, Any]) -> bool:
+    """Whether a lock's process is known to have ended; of another host's nothing is known."""
+    if holder.get("hostname") != socket.gethostname() or not isinstance(holder.get("pid"), int):
+        return False
+    try:
+        os.kill(holder["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def write(path: Path, text: str, content_type: str = "application/json") -> None:
@@ -244,35 +227,10 @@ def write(path: Path, text: str, content_type: str = "application/json") -> None
     path.parent.mkdir(parents=True, exist_ok=True)
     data = text.encode("utf-8")
     digest = hashlib.md5(data, usedforsecurity=False).digest()
-    attributes = {
-        "user.cache_control": "",
-        "user.content_disposition": "",
-        "user.content_encoding": "",
-        "user.content_language": "",
-        "user.content_type": content_type,
-        "user.metadata": None,
-        "md5": base64.b64encode(digest).decode(),
-    }
+    names = ("cache_control", "content_disposition", "content_encoding", "content_language")
+    attributes = {f"user.{name}": "" for name in names} | {"user.content_type": content_type, "user.metadata": None}
+    attributes["md5"] = base64.b64encode(digest).decode()
     for target, content in ((path.with_name(path.name + ".attrs"), json.dumps(attributes).encode()), (path, data)):
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         temporary.write_bytes(content)
         temporary.replace(target)
-
-
-# -- the selected stack ------------------------------------------------------------------------------------------------
-def _workspace_file(root: Path, project: str) -> Path:
-    digest = hashlib.sha1(str(root / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
-    return home() / "workspaces" / f"{project}-{digest}-workspace.json"
-
-
-def selected(root: Path, project: str) -> str | None:
-    """The stack `stack select` chose for the project in this folder."""
-    path = _workspace_file(root, project)
-    name = json.loads(path.read_text("utf-8")).get("stack") if path.exists() else None
-    return str(name).rsplit("/", 1)[-1] if name else None
-
-
-def select(root: Path, project: str, stack: str | None) -> None:
-    path = _workspace_file(root, project)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"stack": f"{ORGANIZATION}/{project}/{stack}"} if stack else {}), "utf-8")

@@ -1,23 +1,25 @@
 """`Pulumi.<stack>.yaml`: a stack's configuration and its encryption salt.
 
 A value is text, an object (lists, dicts, numbers, booleans), or `{"secure": <ciphertext>}`, also inside an object.
-Edits keep the rest of the file as it is, comments included.
+Edits keep the rest of the file, its comments and its order.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sandbox.engine.errors import EngineError
-from sandbox.engine.project import Loader, Project, read_yaml
+from sandbox.engine.project import Project, read_yaml
 from sandbox.engine.secrets import Crypter
 from sandbox.engine.values import parse_path
+
+_INDENTED_LIST = re.compile(r"^( *)\S.*:[ \t]*\n\1  - ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -39,28 +41,25 @@ class Entry:
 
 
 class StackConfig:
+    """Read at once; `set` and `remove` change a document that `save` writes."""
+
     def __init__(self, project: Project, stack: str, file: str | None = None) -> None:
         self.project = project
         self.stack = stack
         self.path = Path(file) if file else project.root / f"Pulumi.{stack}.yaml"
         self.raw = read_yaml(self.path) if self.path.exists() else {}
+        if not isinstance(self.raw.get("config") or {}, dict):
+            raise EngineError(f"{self.path}: `config` is not a mapping of keys to values")
         self._crypter: Crypter | None = None
-
-    # -- secrets
-    @property
-    def salt(self) -> str | None:
-        return self.raw.get("encryptionsalt")
 
     def crypter(self) -> Crypter:
         """The stack's crypter; a stack without a salt gets one, which is written."""
+        if self._crypter is None and self.raw.get("encryptionsalt"):
+            self._crypter = Crypter(str(self.raw["encryptionsalt"]))
         if self._crypter is None:
-            if self.salt:
-                self._crypter = Crypter(self.salt)
-            else:
-                self._crypter = Crypter.create()
-                self.raw["encryptionsalt"] = self._crypter.salt
-                text = self._text()
-                self.path.write_text(f"encryptionsalt: {self._crypter.salt}\n{text}", "utf-8")
+            self._crypter = Crypter.create()
+            self._document.insert(0, "encryptionsalt", self._crypter.salt)
+            self.save()
         return self._crypter
 
     # -- reading
@@ -72,6 +71,13 @@ class StackConfig:
                 return f"{namespace}:{name}"
             raise EngineError(f"could not parse {text!r} as a configuration key; write `key` or `namespace:key`")
         return text if ":" in text else f"{self.project.name}:{text}"
+
+    def split(self, text: str, path: bool) -> tuple[str, str | None]:
+        """(full key, path): `ns:a.b[0]` as a path is (`ns:a`, `b[0]`)."""
+        if not path:
+            return self.key(text), None
+        found = re.match(r"((?:[^:]*:)*[^.\[]+)\.?(.*)", text)
+        return (self.key(found[1]), found[2] or None) if found else (self.key(text), None)
 
     def values(self) -> dict[str, Any]:
         """Stored values by full key, sorted, over the project's defaults."""
@@ -117,83 +123,57 @@ class StackConfig:
         return value
 
     # -- writing
-    def set(self, key: str, text: str, *, secret: bool, path: str | None = None) -> None:
+    @cached_property
+    def _yaml(self) -> Any:
+        from ruamel.yaml import YAML  # a slow import that only edits need
+
+        out = YAML()
+        out.width, out.preserve_quotes = 100_000, True
+        return out
+
+    @cached_property
+    def _document(self) -> Any:
+        """The file as ruamel's mapping, which remembers comments and layout."""
+        from ruamel.yaml.comments import CommentedMap
+
+        if not self.raw:
+            return CommentedMap()
+        text = self.path.read_text("utf-8")
+        offset = 2 if _INDENTED_LIST.search(text) else 0
+        self._yaml.indent(mapping=2, sequence=2 + offset, offset=offset)
+        return self._yaml.load(text)
+
+    def set(self, key: str, path: str | None, text: str, *, secret: bool) -> None:
         """Stores a value under the full `key`, or at `path` inside its object (then numbers and booleans count)."""
-        value: Any = {"secure": self.crypter().encrypt(text)} if secret else text
+        value: Any = {"secure": self.crypter().encrypt(text)} if secret else _typed(text) if path else text
+        config = self._document.get("config")
+        if config is None:
+            config = self._document["config"] = type(self._document)()
         if path:
-            steps = parse_path(path)
-            held = (self.raw.get("config") or {}).get(key)
-            value = _placed(held, steps, value if secret else _typed(text), key)
-        self._splice(key, value)
-
-    def remove(self, key: str, path: str | None = None) -> None:
-        held = (self.raw.get("config") or {}).get(key)
-        if held is None:
-            return
-        if path:
-            *steps, last = parse_path(path)
-            parent = held
-            for step in steps:
-                parent = parent[step]
-            del parent[last]
-            self._splice(key, held)
+            value = _placed(config.get(key), parse_path(path), value, key)
+        if key in config:
+            config[key] = value
         else:
-            self._splice(key, None)
+            config.insert(sum(1 for k in config if k < key), key, value)
 
-    def _text(self) -> str:
-        return self.path.read_text("utf-8") if self.path.exists() else ""
+    def remove(self, key: str, path: str | None) -> None:
+        held = self._document.get("config") or {}
+        *above, last = [key, *(parse_path(path) if path else [])]
+        try:
+            for step in above:
+                held = held[step]
+            del held[last]
+        except (KeyError, IndexError, TypeError):
+            return  # it is not there
+        if not self._document["config"]:
+            del self._document["config"]
 
-    def _splice(self, key: str, value: Any) -> None:
-        """Replaces, adds or (None) removes one entry below `config:`, leaving every other line alone."""
-        text = self._text()
-        lines = text.splitlines(keepends=True)
-        if lines and not lines[-1].endswith("\n"):
-            lines[-1] += "\n"
-        root = yaml.compose(text, Loader=Loader)
-        top = {k.value: (k, v) for k, v in root.value} if isinstance(root, yaml.MappingNode) else {}
-        block = top.get("config")
-        if block is None or not isinstance(block[1], yaml.MappingNode) or block[1].flow_style:
-            self._rewrite(key, value, lines, block)
-        else:
-            node = block[1]
-            indent = node.start_mark.column
-            found = next(((k, v) for k, v in node.value if k.value == key), None)
-            if found:
-                start, end = found[0].start_mark.line, _last_line(lines, found[1])
-            else:
-                after = [k.start_mark.line for k, _ in node.value if k.value > key]
-                start = end = min(after) if after else _last_line(lines, node)
-            lines[start:end] = [] if value is None else [_rendered(key, value, indent)]
-            if value is None and len(node.value) == 1:
-                lines[block[0].start_mark.line : start] = []
-        self.path.write_text("".join(lines), "utf-8")
+    def save(self) -> None:
+        text = io.StringIO()
+        if self._document:
+            self._yaml.dump(self._document, text)
+        self.path.write_text(text.getvalue(), "utf-8")
         self.raw = read_yaml(self.path)
-
-    def _rewrite(self, key: str, value: Any, lines: list[str], block: Any) -> None:
-        """No `config:` in block style yet: one is written at the end."""
-        held = dict(self.raw.get("config") or {})
-        held[key] = value
-        entries = "".join(_rendered(k, v, 2) for k, v in sorted(held.items()) if v is not None)
-        if block is not None:
-            lines[block[0].start_mark.line : max(_last_line(lines, block[1]), block[0].start_mark.line + 1)] = []
-        if entries:
-            lines.append("config:\n" + entries)
-
-
-def _last_line(lines: list[str], node: Any) -> int:
-    """The line after a node's last one: trailing blank lines and comments belong to what follows."""
-    end = int(node.end_mark.line)
-    if end < len(lines) and lines[end][: node.end_mark.column].strip():
-        end += 1  # it ends within this line; a block's end mark is the beginning of what follows
-    end = max(end, int(node.start_mark.line) + 1)
-    while end - 1 > node.start_mark.line and re.match(r"\s*(#.*)?$", lines[end - 1]):
-        end -= 1
-    return end
-
-
-def _rendered(key: str, value: Any, indent: int) -> str:
-    text = yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, width=100_000)
-    return "".join(" " * indent + line for line in text.splitlines(keepends=True))
 
 
 def _is_secure(value: Any) -> bool:
@@ -224,13 +204,15 @@ def _placed(held: Any, steps: list[str | int], value: Any, key: str) -> Any:
         return value
     head, rest = steps[0], steps[1:]
     if isinstance(head, int):
-        items = list(held) if isinstance(held, list) else []
-        if (held is not None and not isinstance(held, list)) or head > len(items):
+        items = [] if held is None else held
+        if not isinstance(items, list) or head > len(items):
             raise EngineError(f"{key}: index {head} is out of range of what is there")
-        items[head:] = [_placed(items[head] if head < len(items) else None, rest, value, key), *items[head + 1 :]]
+        if head == len(items):
+            items.append(None)
+        items[head] = _placed(items[head], rest, value, key)
         return items
-    if held is not None and (not isinstance(held, dict) or _is_secure(held)):
+    out = {} if held is None else held
+    if not isinstance(out, dict) or _is_secure(out):
         raise EngineError(f"{key}: an object is expected where {head!r} is to be set")
-    out = dict(held or {})
     out[head] = _placed(out.get(head), rest, value, key)
     return out

@@ -26,11 +26,7 @@ class RefusedError(EngineError):
 
 
 class ProviderError(EngineError):
-    """A provider call failed. `unknown_outcome`: the object may have changed all the same."""
-
-    def __init__(self, message: str, *, unimplemented: bool = False) -> None:
-        super().__init__(message)
-        self.unimplemented = unimplemented
+    """A provider call failed; the object may have changed all the same."""
 
 
 class InitError(ProviderError):

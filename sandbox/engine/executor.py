@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from sandbox.engine.apply import Applier
@@ -14,8 +16,8 @@ from sandbox.engine.instances import Instances
 from sandbox.engine.journal import Journal
 from sandbox.engine.planner import Plan, Planner
 from sandbox.engine.plugins import Plugins
-from sandbox.engine.state import STACK_TYPE, Resource, Snapshot, copied
-from sandbox.engine.steps import Check, CheckError, ConfigDiff, Diff, Goal, Question, Step, waves
+from sandbox.engine.state import STACK_TYPE, Resource, Snapshot
+from sandbox.engine.steps import CheckError, Goal, Step, waves
 from sandbox.engine.values import Properties, equal
 
 
@@ -39,7 +41,6 @@ class Options:
     refresh: bool = False
     replace: tuple[str, ...] = ()
     exclude_protected: bool = False
-    secret_outputs: dict[str, str] = field(default_factory=dict)
 
 
 class Executor:
@@ -60,19 +61,19 @@ class Executor:
         self.stopped = threading.Event()
         self.stopped_or_ended = threading.Event()
         self._planning = threading.RLock()
-        self._slots = threading.Semaphore(options.parallel)
-        self._idle = threading.Condition()
+        self._slots = threading.Condition()
         self._running = 0
         self._empty_outputs = ""
         self._seen: dict[str, Step] = {}
 
     def _planner(self, base: Snapshot) -> Planner:
-        def on_error(urn: str, message: str) -> None:
-            self.reporter.diagnostic("error", message, urn)
-            self.saw_error = True
+        def notify(severity: str, urn: str, message: str) -> None:
+            self.reporter.diagnostic(severity, message, urn)
+            self.saw_error = self.saw_error or severity == "error"
 
-        planner = Planner(base, preview=self.preview, replace=self.options.replace, on_error=on_error)
+        planner = Planner(base, preview=self.preview, replace=self.options.replace, notify=notify)
         self._applier = Applier(self.instances, planner.going, preview=self.preview)
+        self.journal.renames = planner.renames
         return planner
 
     def rebase(self, base: Snapshot) -> None:
@@ -85,39 +86,27 @@ class Executor:
     # -- what the monitor calls
     def register(self, goal: Goal) -> Resource:
         """Plans and carries out one registration. Raises StoppedError when the deployment is over."""
-        with self._planning:
-            self._go_on()
-            try:
-                steps = self._answered(self.planner.plan(goal))
-                self._rename(goal.urn)
-            except CheckError as e:
-                for message in e.messages:
-                    self.reporter.diagnostic("error", message, e.urn)
-                self.stop("refused")
-                raise StoppedError from e
-            except EngineError as e:
-                self.reporter.diagnostic("error", str(e), goal.urn)
-                self.stop("refused")
-                raise StoppedError from e
-        return self._chain(steps)
-
-    def _rename(self, urn: str) -> None:
-        """A resource found under an alias has a new URN: references to it in the old state follow."""
-        renames = {was: now_ for was, now_ in self.planner.renames.items() if now_ == urn}
-        if renames:
-            for r in self.planner.base.resources:
-                r.renamed(renames)
+        with self._plan_for(goal.urn):
+            steps = self._answered(self.planner.plan(goal))
+        return self._carried(goal.urn, steps)
 
     def read(self, new: Resource) -> Resource:
+        with self._plan_for(new.urn):
+            steps = self.planner.read(new)
+        return self._carried(new.urn, steps)
+
+    @contextlib.contextmanager
+    def _plan_for(self, urn: str) -> Iterator[None]:
+        """One at a time. What cannot be planned ends the deployment without an `update failed`."""
         with self._planning:
             self._go_on()
             try:
-                steps = self.planner.read(new)
-            except CheckError as e:
-                self.reporter.diagnostic("error", str(e), e.urn)
+                yield
+            except EngineError as e:
+                for message in e.messages if isinstance(e, CheckError) else [str(e)]:
+                    self.reporter.diagnostic("error", message, urn)
                 self.stop("refused")
                 raise StoppedError from e
-        return self._chain(steps)
 
     def outputs(self, urn: str, outputs: Properties, *, finished: bool = False) -> None:
         """RegisterResourceOutputs of a component. A Stack that exports nothing keeps its old outputs until the
@@ -135,12 +124,15 @@ class Executor:
         if changed and not self.preview:
             self.journal.changed()
 
-    def stack_before(self) -> Resource | None:
-        return next((r for r in self.planner.base.resources if r.type == STACK_TYPE), None)
-
-    def stack_after(self) -> Resource | None:
-        step = next((s for s in self._seen.values() if s.resource.type == STACK_TYPE), None)
+    def registered(self, urn: str) -> Resource | None:
+        """What has become of a registration."""
+        step = self._seen.get(urn)
         return step.new if step else None
+
+    def stacks(self) -> tuple[Resource | None, Resource | None]:
+        """The Stack as it was, and as this deployment has it."""
+        after = (s.new for s in self._seen.values() if s.resource.type == STACK_TYPE)
+        return self.planner.base.stack, next(after, None)
 
     def program_succeeded(self) -> None:
         if self._empty_outputs:
@@ -148,12 +140,14 @@ class Executor:
 
     def delete_the_rest(self) -> None:
         """After a successful program: what it no longer has."""
-        steps = self.planner.deletions()
-        if self.options.exclude_protected:
-            steps = without_protected(steps)
+        planned = self.planner.deletions(exclude_protected=self.options.exclude_protected)
+        steps = [s for s in planned if s.op != "same"]
         try:
-            for step in steps:
-                if step.resource.provider:
+            for step in planned:
+                if step.op == "same":
+                    self.reporter.before(step)
+                    self._tell(step, 0)
+                elif step.resource.provider:
                     self.instances.get(step.resource.provider)
         except EngineError as e:
             self.reporter.diagnostic("error", str(e))
@@ -167,11 +161,8 @@ class Executor:
                 return
 
     def _quietly(self, step: Step) -> None:
-        try:
-            self._go_on()
+        with contextlib.suppress(StoppedError):
             self._step(step)
-        except StoppedError:
-            return
 
     def stop(self, why: str) -> None:
         """Nothing more starts; what runs goes on to its end."""
@@ -181,65 +172,49 @@ class Executor:
             self.stopped_or_ended.set()
 
     def wait_idle(self) -> None:
-        with self._idle:
-            self._idle.wait_for(lambda: self._running == 0)
+        with self._slots:
+            self._slots.wait_for(lambda: self._running == 0)
 
     def _go_on(self) -> None:
         if self.stopped.is_set():
             raise StoppedError
 
-    # -- answers to the planner
     def _answered(self, plan: Plan) -> list[Step]:
+        """Drives a plan to its end."""
+        answer: object = None
         try:
-            question = next(plan)
             while True:
-                question = plan.send(self._answer(question))
+                question, answer = plan.send(answer), None
+                if isinstance(question, Step):
+                    self._step(question)
+                else:
+                    answer = self.instances.answer(question)
         except StopIteration as e:
             steps: list[Step] = e.value
             return steps
 
-    def _answer(self, question: Question) -> object:
-        match question:
-            case Check(resource=r, olds=olds, news=news):
-                if r.is_provider:
-                    return self.instances.check_config(r, olds, news)
-                return self.instances.get(r.provider).check(r, olds, news)
-            case Diff(old=old, new=new, news=news, ignore_changes=ignore):
-                if old.is_provider:
-                    return self.instances.diff_config(self.instances.candidate(old), old.urn, old, news)
-                reference = new.provider if new else old.provider
-                known = copied(old, urn=new.urn) if new else old
-                return self.instances.get(reference).diff(known, old.inputs, old.outputs, news, ignore)
-            case ConfigDiff():
-                return self.instances.compare(question)
-
     # -- steps
-    def _chain(self, steps: list[Step]) -> Resource:
-        """Carries out a registration's steps one after the other; the resource it ends with."""
-        queue = list(steps)
-        last: Resource | None = None
-        while queue:
-            step = queue.pop(0)
-            self._go_on()
+    def _carried(self, urn: str, steps: list[Step]) -> Resource:
+        """What a registration ends with once its steps are carried out, one after the other."""
+        for step in steps:
             self._step(step)
-            last = step.new or last
-            if step.follow_up:
-                queue.append(step.follow_up)
-        if last is None:
-            raise AssertionError("a registration without a result")
-        return last
+        found = self.registered(urn)
+        if found is None:
+            raise AssertionError(f"{urn}: a registration without a result")
+        return found
 
     def _step(self, step: Step) -> None:
+        """Waits for a free slot. Raises StoppedError when the deployment is over by then."""
         with self._slots:
+            self._slots.wait_for(lambda: self._running < self.options.parallel)
             self._go_on()
-            with self._idle:
-                self._running += 1
-            try:
-                self._carry_out(step)
-            finally:
-                with self._idle:
-                    self._running -= 1
-                    self._idle.notify_all()
+            self._running += 1
+        try:
+            self._carry_out(step)
+        finally:
+            with self._slots:
+                self._running -= 1
+                self._slots.notify_all()
 
     def _carry_out(self, step: Step) -> None:
         started = time.monotonic()
@@ -250,23 +225,25 @@ class Executor:
             self.journal.begin(step)
         try:
             self._applier.apply(step)
-        except InitError as e:
-            if step.old and step.condemns_old:
-                step.old.delete = True
-            self._fail(step, e, started, recorded=True)
         except EngineError as e:
-            self._fail(step, e, started, recorded=False)
+            self._fail(step, e, started, recorded=isinstance(e, InitError))
         except BaseException as e:
             self._fail(step, EngineError(f"internal error: {e!r}"), started, recorded=False)
             raise
-        if step.old and step.condemns_old:
-            step.old.delete = True
+        self._tell(step, time.monotonic() - started)
+        self._over(step, recorded=True)
+
+    def _tell(self, step: Step, seconds: float) -> None:
         if _counts(step):
             self.counts[step.op] = self.counts.get(step.op, 0) + 1
         if step.resource.custom or step.resource.type == STACK_TYPE:
-            self.reporter.after(step, step.op, time.monotonic() - started)
+            self.reporter.after(step, step.op, seconds)
+
+    def _over(self, step: Step, *, recorded: bool) -> None:
         if not self.preview:
-            self.journal.end(step, True)
+            self.journal.end(step, recorded)
+        elif recorded:
+            step.settle()
 
     def report_failure(self, step: Step, error: EngineError, started: float) -> None:
         prefix = "Preview failed: " if self.preview else ""
@@ -280,8 +257,7 @@ class Executor:
 
     def _fail(self, step: Step, error: EngineError, started: float, *, recorded: bool) -> None:
         self.report_failure(step, error, started)
-        if not self.preview:
-            self.journal.end(step, recorded)
+        self._over(step, recorded=recorded)
         self.stop("failed")
         raise StoppedError from error
 
@@ -291,21 +267,3 @@ def _counts(step: Step) -> bool:
     if not step.logical or step.resource.is_default_provider:
         return False
     return step.op != "read" or bool(step.old and not equal(step.old.outputs, step.resource.outputs))
-
-
-def without_protected(steps: list[Step]) -> list[Step]:
-    """`--exclude-protected`: protected resources stay, and everything they need."""
-    stays = {s.urn for s in steps if s.resource.protect}
-    by_urn = {s.urn: s for s in steps}
-    queue = list(stays)
-    while queue:
-        found = by_urn.get(queue.pop())
-        for need in found.resource.needs() if found else ():
-            if need not in stays:
-                stays.add(need)
-                queue.append(need)
-    return [s for s in steps if s.urn not in stays]
-
-
-def default_provider_name(version: str) -> str:
-    return "default_" + version.replace(".", "_").replace("-", "_").replace("+", "_") if version else "default"

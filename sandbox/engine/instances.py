@@ -7,9 +7,12 @@ import threading
 from sandbox.engine.errors import EngineError
 from sandbox.engine.plugins import Plugins
 from sandbox.engine.providers import Provider
-from sandbox.engine.state import Resource, Snapshot
-from sandbox.engine.steps import ConfigDiff, DiffAnswer, changed_keys, package_of
+from sandbox.engine.state import Resource, Snapshot, copied
+from sandbox.engine.steps import Check, ConfigDiff, Diff, DiffAnswer, Question, changed_keys
+from sandbox.engine.urns import package_of
 from sandbox.engine.values import UNKNOWN_TEXT, Properties
+
+INTERNAL = "__internal"  # the engine's own part of a provider's inputs
 
 
 class Instances:
@@ -21,19 +24,32 @@ class Instances:
         self._registered: dict[str, Resource] = {}
         self._lock = threading.RLock()
 
-    def check_config(self, r: Resource, olds: Properties, news: Properties) -> tuple[Properties, list[tuple[str, str]]]:
-        """`__internal` is the engine's own: providers never see it."""
-        inputs, failures = self.candidate(r).check_config(r.urn, public(olds), public(news))
-        if "__internal" in news:
-            inputs = {**inputs, "__internal": news["__internal"]}
-        return inputs, failures
+    def answer(self, question: Question) -> object:
+        """A question of the planner, put to the instance it concerns."""
+        match question:
+            case Check(resource=r, olds=olds, news=news) if r.is_provider:
+                inputs, failures = self.candidate(r).check_config(r.urn, public(olds), public(news))
+                own = {k: v for k, v in news.items() if k == INTERNAL}
+                return {**inputs, **own}, failures
+            case Check(resource=r, olds=olds, news=news):
+                return self.get(r.provider).check(r, olds, news)
+            case Diff(old=old, new=new, news=news) if old.is_provider:
+                return _diff_config(self.candidate(new or old), (new or old).urn, old, news)
+            case Diff(old=old, new=new, news=news, ignore_changes=ignore):
+                asked = new or old
+                known = old if old.urn == asked.urn else copied(old, urn=asked.urn)
+                return self.get(asked.provider).diff(known, old.inputs, old.outputs, news, ignore)
+            case ConfigDiff():
+                return self._compare(question)
+            case _:
+                raise AssertionError(f"{question} is no question to a provider")
 
-    def diff_config(self, provider: Provider, urn: str, old: Resource, news: Properties) -> DiffAnswer:
-        was, now_ = public(old.inputs), public(news)
-        answer = provider.diff_config(urn, was, old.outputs, now_)
-        if answer.changes is None:
-            answer.changes = bool(changed_keys(was, now_))
-        return answer
+    def _compare(self, question: ConfigDiff) -> DiffAnswer:
+        """Whether going from one instance to another replaces what they manage."""
+        before, after = self.resource(question.old), self.resource(question.new)
+        if before is None or after is None:
+            return DiffAnswer(True, replaces=["provider"])
+        return _diff_config(self.get(question.new), after.urn, before, after.inputs)
 
     def candidate(self, r: Resource) -> Provider:
         """The instance a provider resource that is being registered will become."""
@@ -70,15 +86,15 @@ class Instances:
             provider = self._instances[r.reference]
         provider.configure(r, public(r.inputs))
 
-    def compare(self, question: ConfigDiff) -> DiffAnswer:
-        """Whether going from one instance to another replaces what they manage."""
-        before, after = self.resource(question.old), self.resource(question.new)
-        if before is None or after is None:
-            return DiffAnswer(True, replaces=["provider"])
-        self.get(question.old)
-        return self.diff_config(self.get(question.new), after.urn, before, after.inputs)
+
+def _diff_config(provider: Provider, urn: str, old: Resource, news: Properties) -> DiffAnswer:
+    was, now_ = public(old.inputs), public(news)
+    answer = provider.diff_config(urn, was, old.outputs, now_)
+    if answer.changes is None:
+        answer.changes = bool(changed_keys(was, now_))
+    return answer
 
 
 def public(inputs: Properties) -> Properties:
-    """A provider's inputs without the engine's own."""
-    return {k: v for k, v in inputs.items() if k != "__internal"}
+    """A provider's inputs without the engine's own, which providers never see."""
+    return {k: v for k, v in inputs.items() if k != INTERNAL}

@@ -9,69 +9,73 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from sandbox.engine.state import Operation, Resource, Snapshot
+from sandbox.engine.state import Operation, Resource, Snapshot, copied
 from sandbox.engine.steps import Step
 
-_PENDING = {
-    "create": "creating",
-    "create-replacement": "creating",
-    "update": "updating",
-    "delete": "deleting",
-    "delete-replaced": "deleting",
-    "read": "reading",
-    "read-replacement": "reading",
-    "import": "importing",
-    "import-replacement": "importing",
-}
+# the first word of an operation -> what is pending while it runs
+_PENDING = {"create": "creating", "update": "updating", "delete": "deleting", "read": "reading", "import": "importing"}
 
 
 class Journal:
+    """Saves by one thread at a time; those that waited meanwhile find their change saved already."""
+
     def __init__(self, base: Snapshot, save: Callable[[Snapshot], None]) -> None:
         self._base = base
         self._save = save
-        self._new: list[Resource] = []
+        self.renames: dict[str, str] = {}  # URNs the state is to have in place of others
+        self._new: dict[Resource, None] = {}  # in order
         self._done: set[Resource] = set()
-        self._running: list[Operation] = []
+        self._running: list[tuple[Step, str]] = []
         self._lock = threading.RLock()
+        self._saving = threading.Lock()
+        self._changes = self._saved = 0
 
     def snapshot(self) -> Snapshot:
         with self._lock:
             rest = [r for r in self._base.resources if r not in self._done]
-            leftover = [o for o in self._base.pending if o.type == "creating"]
-            return Snapshot([*self._new, *rest], [*leftover, *self._running], self._base.metadata)
+            pending = [o for o in self._base.pending if o.type == "creating"]
+            pending += [Operation(step.resource, kind) for step, kind in self._running]
+            resources = [
+                copied(r, urn=self.renames[r.urn]) if r.urn in self.renames else r for r in [*self._new, *rest]
+            ]
+            return Snapshot(resources, pending, self._base.metadata)
 
     def begin(self, step: Step) -> None:
         """Notes that an operation starts: should the process die, the state tells so."""
-        kind = _PENDING.get(step.op)
-        if kind is None:
-            return
-        with self._lock:
-            self._running.append(Operation(step.resource, kind))
-            self.save()
+        if kind := _PENDING.get(step.op.split("-")[0]):
+            with self._lock:
+                self._running.append((step, kind))
+            self.changed()
 
     def end(self, step: Step, succeeded: bool) -> None:
         with self._lock:
-            self._running = [o for o in self._running if o.resource is not step.resource]
-            changed = True
+            running = len(self._running)
+            self._running = [(s, kind) for s, kind in self._running if s is not step]
             if succeeded:
-                changed = self._record(step)
-            if changed:
-                self.save()
-
-    def changed(self) -> None:
-        """A resource that is in the snapshot was altered in place."""
-        with self._lock:
-            self.save()
+                step.settle()
+            changed = self._record(step) if succeeded else running != len(self._running)
+        if changed:
+            self.changed()
 
     def replace_base(self, resources: list[Resource]) -> None:
         """After a refresh: the base is what was read."""
         with self._lock:
             self._base = Snapshot(resources, self._base.pending, self._base.metadata)
             self._done = set()
-            self.save()
+        self.changed()
 
-    def save(self) -> None:
-        self._save(self.snapshot())
+    def changed(self) -> None:
+        """Something in the snapshot is another: returns when it is saved."""
+        with self._lock:
+            self._changes += 1
+            mine = self._changes
+        with self._saving:
+            if self._saved >= mine:
+                return
+            with self._lock:
+                snapshot, covered = self.snapshot(), self._changes
+            self._save(snapshot)
+            self._saved = covered
 
     def _record(self, step: Step) -> bool:
         """Whether the snapshot differs from the one before in content, not only in order."""
@@ -79,7 +83,7 @@ class Journal:
         match step.op:
             case "same":
                 self._mark(old, new)
-                return bool(old is None or new is None or not _alike(old, new))
+                return bool(old is None or new is None or not old.alike(new))
             case "create" | "update" | "import" | "read":
                 self._mark(old, new)
             case "create-replacement" | "import-replacement" | "read-replacement":
@@ -96,11 +100,6 @@ class Journal:
     def _mark(self, old: Resource | None, new: Resource | None) -> None:
         if old is not None:
             self._done.add(old)
-            self._new = [r for r in self._new if r is not old]
+            self._new.pop(old, None)
         if new is not None:
-            self._new.append(new)
-
-
-def _alike(old: Resource, new: Resource) -> bool:
-    ignored = {"modified": "", "text": ""}
-    return {**vars(old), **ignored} == {**vars(new), **ignored}
+            self._new[new] = None

@@ -6,44 +6,38 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf import empty_pb2
 
 from sandbox.engine import wire
-from sandbox.engine.assets import hashed_all
+from sandbox.engine.assets import hashed
 from sandbox.engine.config import Entry
 from sandbox.engine.errors import EngineError, RefusedError
-from sandbox.engine.executor import Executor, StoppedError, default_provider_name
+from sandbox.engine.executor import Executor, StoppedError
 from sandbox.engine.state import DYNAMIC_PACKAGE, PROVIDER_PREFIX, Resource
-from sandbox.engine.steps import Goal, make_urn, package_of
-from sandbox.engine.structs import from_struct, to_struct
+from sandbox.engine.steps import Goal
+from sandbox.engine.urns import alias_urns, default_provider_name, make_urn, package_of
 from sandbox.engine.values import Properties, Secret, has_unknown, secret
+from sandbox.engine.wire import from_struct, to_struct
 
 resource_pb2 = wire.load("resource_pb2")
 resource_grpc = wire.load("resource_pb2_grpc")
 engine_pb2 = wire.load("engine_pb2")
 engine_grpc = wire.load("engine_pb2_grpc")
-empty_pb2 = __import__("google.protobuf.empty_pb2", fromlist=["Empty"])
 
-_F = resource_pb2.ResourceMonitorFeature
+_FEATURES = """SECRETS RESOURCE_REFERENCES OUTPUT_VALUES ALIAS_SPECS DELETED_WITH"""
+# Known so that their use reaches the engine and is refused by name.
+_UNSUPPORTED = """REPLACEMENT_TRIGGER REPLACE_WITH TRANSFORMS INVOKE_TRANSFORMS RESOURCE_HOOKS ERROR_HOOKS
+    PARAMETERIZATION"""
 FEATURES = [
-    _F.RESOURCE_MONITOR_FEATURE_SECRETS,
-    _F.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES,
-    _F.RESOURCE_MONITOR_FEATURE_OUTPUT_VALUES,
-    _F.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
-    _F.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
-    # Below: known so that their use reaches the engine and is refused by name.
-    _F.RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER,
-    _F.RESOURCE_MONITOR_FEATURE_REPLACE_WITH,
-    _F.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
-    _F.RESOURCE_MONITOR_FEATURE_INVOKE_TRANSFORMS,
-    _F.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS,
-    _F.RESOURCE_MONITOR_FEATURE_ERROR_HOOKS,
-    _F.RESOURCE_MONITOR_FEATURE_PARAMETERIZATION,
+    getattr(resource_pb2.ResourceMonitorFeature, f"RESOURCE_MONITOR_FEATURE_{name}")
+    for name in f"{_FEATURES} {_UNSUPPORTED}".split()
 ]
 MAX_CALLS = 256  # registrations that may wait at once: for a free slot, or for their turn to be planned
 _TIMEOUT = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
@@ -67,6 +61,7 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
         self._defaults: dict[tuple[str, str], str] = {}
         self._defaults_lock = threading.Lock()
         self._goals: dict[str, Goal] = {}
+        self._former: dict[str, list[str]] = {}  # URN -> its aliases
         self._children: dict[str, list[str]] = {}
 
     # -- service
@@ -91,29 +86,20 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
             goal = self._goal(request)
             self._place(goal)
             state = self._executor.register(goal)
-            return resource_pb2.RegisterResourceResponse(
-                urn=state.urn, id=state.id, object=self._shown(state, request.acceptSecrets), stable=False
-            )
+            outputs = to_struct(state.outputs, secrets=request.acceptSecrets)
+            return resource_pb2.RegisterResourceResponse(urn=state.urn, id=state.id, object=outputs)
 
     def ReadResource(self, request: Any, context: Any) -> Any:
         with _Guard(self._executor, context):
-            urn = self._urn(request.parent, request.type, request.name)
-            new = Resource(
-                urn=urn,
-                type=request.type,
-                custom=True,
-                id=request.id,
-                inputs=from_struct(request.properties),
-                parent=request.parent,
-                dependencies=self._dependencies(list(request.dependencies)),
-                provider=request.provider or self._default(package_of(request.type), request.version),
-                additional_secret_outputs=list(request.additionalSecretOutputs),
-                external=True,
-            )
+            new = Resource(self._urn(request.parent, request.type, request.name), request.type, True)
+            new.id, new.external, new.parent = request.id, True, request.parent
+            new.inputs = from_struct(request.properties)
+            new.dependencies = self._dependencies(request.dependencies)
+            new.provider = request.provider or self._default(package_of(request.type), request.version)
+            new.additional_secret_outputs = list(request.additionalSecretOutputs)
             state = self._executor.read(new)
-            return resource_pb2.ReadResourceResponse(
-                urn=urn, id=state.id, properties=self._shown(state, request.acceptSecrets)
-            )
+            outputs = to_struct(state.outputs, secrets=request.acceptSecrets)
+            return resource_pb2.ReadResourceResponse(urn=state.urn, id=state.id, properties=outputs)
 
     def RegisterResourceOutputs(self, request: Any, context: Any) -> Any:
         with _Guard(self._executor, context):
@@ -141,70 +127,39 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
     def SignalAndWaitForShutdown(self, request: Any, context: Any) -> Any:
         return empty_pb2.Empty()
 
-    def RegisterStackTransform(self, request: Any, context: Any) -> Any:
-        self._refuse(context, "stack transforms")
-
-    def RegisterStackInvokeTransform(self, request: Any, context: Any) -> Any:
-        self._refuse(context, "invoke transforms")
-
-    def RegisterResourceHook(self, request: Any, context: Any) -> Any:
-        self._refuse(context, f"resource hook {request.name!r}")
-
-    def RegisterErrorHook(self, request: Any, context: Any) -> Any:
-        self._refuse(context, f"error hook {request.name!r}")
-
-    def RegisterPackage(self, request: Any, context: Any) -> Any:
-        self._refuse(context, f"parameterized package {request.name!r}")
-
-    def Call(self, request: Any, context: Any) -> Any:
-        self._refuse(context, f"method call {request.tok}")
-
-    def _refuse(self, context: Any, feature: str) -> None:
-        with _Guard(self._executor, context):
-            raise RefusedError(feature)
-
     # -- translation
     def _goal(self, q: Any) -> Goal:
         _refuse_rare(q)
         urn = self._urn(q.parent, q.type, q.name)
         above = self._goals.get(q.parent)
-        inputs = hashed_all(from_struct(q.object), self._target.folder)
-        is_provider = q.type.startswith(PROVIDER_PREFIX)
-        if is_provider and q.version:
+        goal = Goal(urn, q.type, q.custom, self._inputs(q), parent=q.parent, import_id=q.importId)
+        goal.aliases = alias_urns(q, urn, self._former)
+        goal.dependencies = self._dependencies(q.dependencies)
+        goal.property_dependencies = {k: self._dependencies(v.urns) for k, v in q.propertyDependencies.items()}
+        if q.custom and not goal.is_provider:
+            goal.provider = q.provider or self._default(package_of(q.type), q.version)
+        goal.protect = q.protect if q.HasField("protect") else bool(above and above.protect)
+        retained = bool(above and above.retain_on_delete)
+        goal.retain_on_delete = q.retainOnDelete if q.HasField("retainOnDelete") else retained
+        goal.delete_before_replace = q.deleteBeforeReplace if q.deleteBeforeReplaceDefined else None
+        goal.deleted_with = q.deletedWith or (above.deleted_with if above else "")
+        goal.ignore_changes, goal.replace_on_changes = list(q.ignoreChanges), list(q.replaceOnChanges)
+        goal.additional_secret_outputs, goal.hide_diff = list(q.additionalSecretOutputs), list(q.hideDiffs)
+        goal.custom_timeouts = _timeouts(q.customTimeouts)
+        return goal
+
+    def _inputs(self, q: Any) -> Properties:
+        inputs: Properties = {k: hashed(v, self._target.folder) for k, v in from_struct(q.object).items()}
+        if q.type.startswith(PROVIDER_PREFIX) and q.version:
             inputs |= {"version": q.version, "__internal": {}}
-        provider = ""
-        if q.custom and not is_provider:
-            provider = q.provider or self._default(package_of(q.type), q.version)
         if package_of(q.type) == DYNAMIC_PACKAGE and "__provider" in inputs:
             inputs["__provider"] = secret(inputs["__provider"])  # it is code: the state keeps it authenticated
-        return Goal(
-            urn=urn,
-            type=q.type,
-            custom=q.custom,
-            inputs=inputs,
-            parent=q.parent,
-            dependencies=self._dependencies(list(q.dependencies)),
-            property_dependencies={k: self._dependencies(list(v.urns)) for k, v in q.propertyDependencies.items()},
-            provider=provider,
-            protect=q.protect if q.HasField("protect") else bool(above and above.protect),
-            retain_on_delete=q.retainOnDelete
-            if q.HasField("retainOnDelete")
-            else bool(above and above.retain_on_delete),
-            delete_before_replace=q.deleteBeforeReplace if q.deleteBeforeReplaceDefined else None,
-            deleted_with=q.deletedWith or (above.deleted_with if above else ""),
-            ignore_changes=list(q.ignoreChanges),
-            replace_on_changes=list(q.replaceOnChanges),
-            additional_secret_outputs=list(q.additionalSecretOutputs),
-            aliases=self._alias_urns(q),
-            custom_timeouts=_timeouts(q.customTimeouts),
-            hide_diffs=list(q.hideDiffs),
-            id=q.importId,
-        )
+        return inputs
 
     def _urn(self, parent: str, type_: str, name: str) -> str:
         return make_urn(self._target.stack, self._target.project, parent, type_, name)
 
-    def _dependencies(self, urns: list[str]) -> list[str]:
+    def _dependencies(self, urns: Iterable[str]) -> list[str]:
         """Depending on a component means depending on its custom children, as far as they are registered."""
         out: set[str] = set()
         for urn in urns:
@@ -213,8 +168,8 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
 
     def _place(self, goal: Goal) -> None:
         """Notes a registration: what a component's dependents wait for, and what aliases its children inherit."""
-        self._goals[goal.urn] = goal
-        if goal.custom and not goal.type.startswith(PROVIDER_PREFIX):
+        self._goals[goal.urn], self._former[goal.urn] = goal, goal.aliases
+        if goal.custom and not goal.is_provider:
             above = goal.parent
             while self._is_component(above):
                 self._children.setdefault(above, []).append(goal.urn)
@@ -223,55 +178,13 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
     def _is_component(self, urn: str) -> bool:
         return urn in self._goals and not self._goals[urn].custom
 
-    def _aliases_of(self, urn: str) -> list[str]:
-        return self._goals[urn].aliases if urn in self._goals else []
-
-    def _alias_urns(self, q: Any) -> list[str]:
-        """The URNs a resource may have had: its own aliases, and those that follow from its parent's."""
-        parents = [q.parent, *self._aliases_of(q.parent)]
-        out: list[str] = []
-        for alias in q.aliases:
-            if alias.WhichOneof("alias") == "urn":
-                out.append(alias.urn)
-            else:
-                out.extend(self._spec_urns(q, alias.spec, parents))
-        for parent in parents[1:]:
-            out.append(self._child_urn(parent, q, q.type, q.name))
-            for alias in q.aliases:
-                spec = alias.spec
-                if alias.WhichOneof("alias") == "spec" and not spec.parentUrn and not spec.noParent:
-                    out.append(self._child_urn(parent, q, spec.type or q.type, spec.name or q.name))
-        own = self._urn(q.parent, q.type, q.name)
-        return [u for u in dict.fromkeys(out) if u != own]
-
-    def _spec_urns(self, q: Any, spec: Any, parents: list[str]) -> list[str]:
-        stack, project = spec.stack or self._target.stack, spec.project or self._target.project
-        type_, name = spec.type or q.type, spec.name or q.name
-        if spec.noParent:
-            return [make_urn(stack, project, "", type_, name)]
-        if spec.parentUrn:
-            above = [spec.parentUrn, *self._aliases_of(spec.parentUrn)]
-            return [make_urn(stack, project, parent, type_, name) for parent in above]
-        return [make_urn(stack, project, parents[0], type_, name)]
-
-    def _child_urn(self, parent: str, q: Any, type_: str, name: str) -> str:
-        """A child below an aliased parent; a name that begins with the parent's name follows the parent's alias."""
-        now_, was = q.parent.rsplit("::", 1)[-1], parent.rsplit("::", 1)[-1]
-        if now_ != was and name.startswith(now_):
-            name = was + name[len(now_) :]
-        stack, project = parent.split("::")[0].rsplit(":", 1)[-1], parent.split("::")[1]
-        return make_urn(stack, project, parent, type_, name)
-
-    def _shown(self, state: Resource, accept_secrets: bool) -> Any:
-        return to_struct(state.outputs, secrets=accept_secrets)
-
     def _get_resource(self, args: Properties) -> Any:
         urn = args.get("urn")
-        step = self._executor._seen.get(str(urn))
-        if step is None or step.new is None:
+        found = self._executor.registered(str(urn))
+        if found is None:
             raise EngineError(f"unknown resource {urn}")
         response = resource_pb2.ResourceInvokeResponse()
-        body = {"urn": urn, "id": step.new.id, "state": step.new.outputs}
+        body = {"urn": urn, "id": found.id, "state": found.outputs}
         getattr(response, "return").CopyFrom(to_struct(body))
         return response
 
@@ -283,7 +196,7 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
             if key not in self._defaults:
                 type_ = f"{PROVIDER_PREFIX}{package}"
                 urn = self._urn("", type_, default_provider_name(version))
-                goal = Goal(urn=urn, type=type_, custom=True, inputs=self._default_inputs(package, version))
+                goal = Goal(urn, type_, True, self._default_inputs(package, version))
                 self._defaults[key] = self._executor.register(goal).reference
             return self._defaults[key]
 
@@ -340,20 +253,41 @@ class _Guard:
 
 
 def _refuse_rare(q: Any) -> None:
+    hooked = q.HasField("hooks") and any(getattr(q.hooks, f.name) for f in q.hooks.DESCRIPTOR.fields)
     rare = {
         "remote components": q.remote,
-        "resource hooks": q.HasField("hooks") and any(getattr(q.hooks, f.name) for f in q.hooks.DESCRIPTOR.fields),
-        "transforms": bool(q.transforms),
-        "state migrations": bool(q.state_migrations),
-        "the resource option replace_with": bool(q.replace_with),
+        "resource hooks": hooked,
+        "transforms": q.transforms,
+        "state migrations": q.state_migrations,
+        "the resource option replace_with": q.replace_with,
         "the resource option replacement_trigger": q.HasField("replacement_trigger"),
-        "environment variable mappings": bool(q.envVarMappings),
-        "plugin download URLs": bool(q.pluginDownloadURL),
-        "parameterized packages": bool(q.packageRef),
+        "environment variable mappings": q.envVarMappings,
+        "plugin download URLs": q.pluginDownloadURL,
+        "parameterized packages": q.packageRef,
     }
-    for feature, used in rare.items():
-        if used:
-            raise RefusedError(f"{q.type} {q.name!r}: {feature}")
+    if feature := next((name for name, used in rare.items() if used), None):
+        raise RefusedError(f"{q.type} {q.name!r}: {feature}")
+
+
+def _refusal(feature: str) -> Any:
+    """A method of the protocol that belongs to something this engine has not; `{}` is what it concerns."""
+
+    def method(self: Monitor, request: Any, context: Any) -> Any:
+        with _Guard(self._executor, context):
+            raise RefusedError(feature.format(repr(getattr(request, "name", "") or getattr(request, "tok", ""))))
+
+    return method
+
+
+for _method, _feature in {
+    "RegisterStackTransform": "stack transforms",
+    "RegisterStackInvokeTransform": "invoke transforms",
+    "RegisterResourceHook": "resource hook {}",
+    "RegisterErrorHook": "error hook {}",
+    "RegisterPackage": "parameterized package {}",
+    "Call": "method call {}",
+}.items():
+    setattr(Monitor, _method, _refusal(_feature))
 
 
 def _timeouts(timeouts: Any) -> dict[str, float]:

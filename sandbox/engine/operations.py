@@ -6,229 +6,187 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from sandbox.engine.backend import Backend, StackStore
-from sandbox.engine.config import Entry, StackConfig
+from sandbox.engine.arguments import Arguments
+from sandbox.engine.backend import StackStore
+from sandbox.engine.config import Entry
 from sandbox.engine.display import Display
 from sandbox.engine.errors import EngineError, ProviderError
-from sandbox.engine.events import EventLog
 from sandbox.engine.executor import Executor, Options
 from sandbox.engine.journal import Journal
 from sandbox.engine.monitor import Target, serve
 from sandbox.engine.plugins import Plugins
-from sandbox.engine.program import Program, failure
-from sandbox.engine.project import Project
+from sandbox.engine.program import Program
 from sandbox.engine.refresh import Refresh
-from sandbox.engine.report import Report
-from sandbox.engine.state import DYNAMIC_PACKAGE, STACK_TYPE, Snapshot, provider_urn
+from sandbox.engine.report import EventLog, Report
+from sandbox.engine.state import DYNAMIC_PACKAGE, provider_urn
 from sandbox.engine.values import Value
+from sandbox.engine.workspace import Workspace
 
 SHORTEST_MASKED = 3  # as in Pulumi: masking every "a" would say more than it hides
+MOST_AT_ONCE = 16
 
 
-@dataclass
-class Request:
-    """One operation as asked for on the command line. `kind`: preview, update, refresh or destroy."""
-
-    kind: str
-    options: Options
-    event_log: str | None = None
-    message: str = ""
-    json: bool = False
-    expect_no_changes: bool = False
-    colour: bool = False
-
-
-@dataclass
-class Outcome:
-    ok: bool
-    changes: dict[str, int]
-    seconds: float
+def deploy(a: Arguments) -> int:
+    """The exit code. What goes wrong on the way is said in the report."""
+    here = Workspace(a)
+    store = here.store()
+    preview = a.command == "preview" or a.has("--preview-only")
+    if not preview and not a.has("--yes") and not a.has("--skip-preview"):
+        raise EngineError("--yes or --skip-preview must be passed in to proceed when running in non-interactive mode")
+    options = Options(
+        preview=preview,
+        parallel=a.number("--parallel", MOST_AT_ONCE),
+        refresh=a.has("--refresh") or a.command == "refresh",
+        replace=tuple(v for _, v in a.given("--replace")),
+        exclude_protected=a.has("--exclude-protected"),
+    )
+    program = Program(here.project) if a.command in ("preview", "up") else None
+    try:
+        with contextlib.nullcontext() if preview else store.lock():
+            operation = Operation(here, store, options, program)
+            if options.exclude_protected and not program and not operation.anything_to_delete():
+                a.print("There were no unprotected resources to destroy.")
+                return 0
+            return operation.run()
+    finally:
+        if program:
+            program.kill()
 
 
 class Operation:
-    def __init__(self, project: Project, backend: Backend, store: StackStore, config: StackConfig) -> None:
-        self.project, self.backend, self.store, self.config = project, backend, store, config
-        self.stack_outputs: dict[str, Value] = {}
-
-    def run(self, request: Request) -> int:
-        """The exit code. What goes wrong is said on stderr or in the report."""
-        program = Program(self.project) if request.kind in ("preview", "update") else None
-        try:
-            return self._locked(request, program)
-        finally:
-            if program:
-                program.kill()
-
-    def _locked(self, request: Request, program: Program | None) -> int:
+    def __init__(self, here: Workspace, store: StackStore, options: Options, program: Program | None) -> None:
+        self.here, self.store, self.options, self.program = here, store, options, program
+        self.arguments, self.started = here.arguments, time.time()
+        self.config = here.config()
         if missing := self.config.missing():
             raise EngineError(
-                f"Stack '{self.store.name}' is missing configuration value '{missing[0]}'; set it with "
+                f"Stack '{store.name}' is missing configuration value '{missing[0]}'; set it with "
                 f"`pulumi config set {missing[0]} <value>`"
             )
-        lock = None if request.options.preview else self.store.lock()
-        try:
-            return self._deploy(request, program)
-        finally:
-            if lock:
-                lock.release()
+        self.base, crypter = store.load()
+        self.entries: dict[str, Entry] = self.config.entries()
+        sealing = crypter or self.config.crypter()
+        self.report = self._report()
+        project = here.project
+        self.plugins = Plugins(project.interpreter, project.program, project.name, self._outputs_of)
+        journal = Journal(self.base, lambda s: store.save(s, sealing))
+        self.executor = Executor(self.base, options, self.plugins, journal, self.report)
 
-    def _deploy(self, request: Request, program: Program | None) -> int:
-        started = time.time()
-        loaded = self.store.load()
-        entries = self.config.entries()
-        crypter = loaded.crypter or self.config.crypter()
-        preview = request.options.preview
-        secrets = [e.text for e in entries.values() if e.secret and len(e.text) >= SHORTEST_MASKED]
-        display = Display(preview=preview, quiet=request.json, secrets=secrets, colour=request.colour)
-        report = Report(EventLog(request.event_log, secrets), display, preview=preview)
-        plugins = Plugins(self.project.interpreter, self.project.program, self.project.name, self._outputs_of)
-        journal = Journal(loaded.snapshot, lambda s: self.store.save(s, crypter))
-        executor = Executor(loaded.snapshot, request.options, plugins, journal, report)
+    def _report(self) -> Report:
+        a, preview = self.arguments, self.options.preview
+        secrets = [e.text for e in self.entries.values() if e.secret and len(e.text) >= SHORTEST_MASKED]
+        colours = {"always": True, "never": False, "raw": False}
+        colour = colours.get(a.get("--color") or "auto", sys.stdout.isatty())
+        display = Display(preview=preview, quiet=a.has("--json"), secrets=secrets, colour=colour)
+        return Report(EventLog(a.get("--event-log"), secrets), display, preview=preview)
+
+    def anything_to_delete(self) -> bool:
+        planned = self.executor.planner.deletions(exclude_protected=True)
+        return any(step.op != "same" for step in planned)
+
+    def run(self) -> int:
+        executor, report = self.executor, self.report
         try:
-            report.log.add(
-                "preludeEvent", {"config": {k: "[secret]" if e.secret else e.text for k, e in entries.items()}}
-            )
-            if loaded.snapshot.pending and request.kind in ("preview", "update"):
-                report.diagnostic("warning", _pending_warning(len(loaded.snapshot.pending)))
+            report.log.add("preludeEvent", {"config": self._shown_config()})
+            if self.base.pending and self.program:
+                report.diagnostic("warning", _pending_warning(len(self.base.pending)))
             with _interruptible(executor):
-                if request.options.refresh or request.kind == "refresh":
-                    Refresh(executor, counted=request.kind == "refresh").run()
-                if program and not executor.stopped.is_set():
-                    self._run_program(program, executor, report, entries, loaded.snapshot)
-                if request.kind != "refresh" and not executor.stopped.is_set():
+                if self.options.refresh:
+                    Refresh(executor, counted=not self.program and self.arguments.command == "refresh").run()
+                if self.program and not executor.stopped.is_set():
+                    self._run_program(self.program)
+                if self.arguments.command != "refresh" and not executor.stopped.is_set():
                     executor.delete_the_rest()
             if executor.saw_error:
                 executor.stop("failed")
             if executor.error in ("failed", "canceled"):
-                report.diagnostic("error", f"{'preview' if preview else 'update'} {executor.error}")
-            return self._finish(request, executor, report, entries, started)
+                report.diagnostic("error", f"{'preview' if self.options.preview else 'update'} {executor.error}")
+            return self._finish()
         finally:
-            plugins.close()
+            self.plugins.close()
             report.log.close()
 
-    def _run_program(
-        self, program: Program, executor: Executor, report: Report, entries: dict[str, Entry], base: Snapshot
-    ) -> None:
-        if any(f":{DYNAMIC_PACKAGE}::" in provider_urn(r.provider) for r in base.resources):
-            executor.plugins.prepare_dynamic_host()
-        server, address = serve(executor, Target(self.project.name, self.store.name, entries, self.project.program))
+    def _run_program(self, program: Program) -> None:
+        executor, project, name = self.executor, self.here.project, self.store.name
+        if any(f":{DYNAMIC_PACKAGE}::" in provider_urn(r.provider) for r in self.base.resources):
+            self.plugins.prepare_dynamic_host()
+        server, address = serve(executor, Target(project.name, name, self.entries, project.program))
+        job = {
+            "address": address,
+            "project": project.name,
+            "stack": name,
+            "organization": "organization",
+            "preview": executor.preview,
+            "parallel": executor.options.parallel,
+            "config": {k: e.text for k, e in self.entries.items()},
+            "secret_keys": [k for k, e in self.entries.items() if e.secret],
+        }
 
         def said(severity: str, line: str) -> None:
             if not executor.stopped.is_set():
-                report.diagnostic(severity, line)
+                self.report.diagnostic(severity, line)
 
         try:
-            program.begin(
-                {
-                    "address": address,
-                    "project": self.project.name,
-                    "stack": self.store.name,
-                    "organization": "organization",
-                    "preview": executor.preview,
-                    "parallel": executor.options.parallel,
-                    "config": {k: e.text for k, e in entries.items()},
-                    "secret_keys": [k for k, e in entries.items() if e.secret],
-                },
-                said,
-            )
-            ended = threading.Event()
-            codes: list[int] = []
-
-            def waiter() -> None:
-                codes.append(program.wait())
-                ended.set()
-                executor.stopped_or_ended.set()
-
-            threading.Thread(target=waiter, daemon=True).start()
+            program.begin(job, said, executor.stopped_or_ended.set)
             executor.stopped_or_ended.wait()
-            if executor.stopped.is_set():
-                executor.wait_idle()
-                program.kill()
-                return
             executor.wait_idle()
-            if codes[0] != 0 and not executor.stopped.is_set():
-                text = failure(codes[0])
-                if text:
-                    report.diagnostic("error", text)
+            if executor.stopped.is_set():
+                return
+            if program.exit_code:
+                if text := program.failure():
+                    self.report.diagnostic("error", text)
                 executor.stop("refused")
-            if not executor.stopped.is_set():
+            else:
                 executor.program_succeeded()
         finally:
+            program.kill()
             server.stop(0)
 
-    def _finish(
-        self,
-        request: Request,
-        executor: Executor,
-        report: Report,
-        entries: dict[str, Entry],
-        started: float,
-    ) -> int:
+    def _finish(self) -> int:
+        a, executor, report = self.arguments, self.executor, self.report
         ok = not executor.error
-        changes = {op: n for op, n in sorted(executor.counts.items())}
-        body: dict[str, Any] = {
-            "maybeCorrupt": executor.maybe_corrupt,
-            "durationSeconds": int(time.time() - started),
-            "resourceChanges": changes,
-            "PolicyPacks": {},
-            "isPreview": executor.preview,
-            "result": "succeeded" if ok else "failed",
-        }
-        report.log.add("summaryEvent", body)
+        result = "succeeded" if ok else "failed"
+        changes = dict(sorted(executor.counts.items()))
+        seconds = time.time() - self.started
+        summary: dict[str, Any] = {"maybeCorrupt": executor.maybe_corrupt, "durationSeconds": int(seconds)}
+        summary |= {"resourceChanges": changes, "PolicyPacks": {}, "isPreview": executor.preview, "result": result}
+        report.log.add("summaryEvent", summary)
         if not executor.preview:
             self.store.add_history(
                 {
-                    "kind": request.kind,
-                    "startTime": int(started),
-                    "message": request.message,
+                    "kind": "update" if a.command == "up" else a.command,
+                    "startTime": int(self.started),
+                    "message": a.get("--message") or "",
                     "environment": {"exec.kind": os.environ.get("PULUMI_EXEC_KIND", "cli")},
                     "config": self.config.values(),
-                    "result": "succeeded" if ok else "failed",
+                    "result": result,
                     "endTime": int(time.time()),
                     "resourceChanges": changes or None,
                 }
             )
-        if request.json:
-            self._print_json(report, entries, changes)
-        before, after = executor.stack_before(), executor.stack_after()
-        report.display.summary(changes, time.time() - started, before, after)
-        if ok and request.expect_no_changes and any(n for op, n in changes.items() if op != "same"):
+        if a.has("--json"):
+            a.print_json(report.document(self._shown_config(), changes))
+        report.display.summary(changes, seconds, *executor.stacks())
+        if ok and a.has("--expect-no-changes") and any(n for op, n in changes.items() if op != "same"):
             sys.stderr.write("error: no changes were expected but changes were proposed\n")
             return 1
         return 0 if ok else 1
 
-    def _print_json(self, report: Report, entries: dict[str, Entry], changes: dict[str, int]) -> None:
-        import json
-
-        steps = [report.step_document(s) for s in report.shown_steps]
-        document: dict[str, Any] = {}
-        if entries:
-            document["config"] = {k: "[secret]" if e.secret else e.text for k, e in entries.items()}
-        document |= {"steps": steps, "changeSummary": changes}
-        if report.diagnostics:
-            document["diagnostics"] = [
-                d | {"message": f"{d['severity']}: {d['message']}"} if d["severity"] in ("error", "warning") else d
-                for d in report.diagnostics
-            ]
-        sys.stdout.write(json.dumps(document, indent=4) + "\n")
+    def _shown_config(self) -> dict[str, str]:
+        return {k: "[secret]" if e.secret else e.text for k, e in self.entries.items()}
 
     def _outputs_of(self, name: str) -> dict[str, Value]:
-        """Another stack's outputs. Raises EngineError when there is no such stack."""
-        parts = name.split("/")
-        project, stack = (parts[-2] if len(parts) > 1 else self.project.name), parts[-1]
-        store = self.backend.stack(project, stack)
+        """Another stack's outputs. Raises ProviderError when there is no such stack."""
+        *above, stack = name.split("/")
+        store = StackStore(self.here.backend, above[-1] if above else self.here.project.name, stack)
         if not store.exists():
             raise ProviderError(f'unknown stack "{name}"')
-        for r in store.load().snapshot.resources:
-            if r.type == STACK_TYPE and not r.delete:
-                return r.outputs
-        return {}
+        stack_of_it = store.load()[0].stack
+        return stack_of_it.outputs if stack_of_it else {}
 
 
 def _pending_warning(n: int) -> str:
@@ -242,13 +200,11 @@ def _pending_warning(n: int) -> str:
 @contextlib.contextmanager
 def _interruptible(executor: Executor) -> Iterator[None]:
     """SIGINT and SIGTERM: what runs ends, nothing new starts."""
-    before = {}
 
     def cancel(signum: int, frame: Any) -> None:
         executor.stop("canceled")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, cancel)
+    before = {number: signal.signal(number, cancel) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
-from sandbox.engine.state import Resource, Snapshot, provider_urn
+from sandbox.engine.state import Resource, Snapshot, copied, provider_urn
 from sandbox.engine.steps import (
     INIT_ERROR,
     Check,
@@ -23,11 +23,19 @@ from sandbox.engine.steps import (
     Question,
     Step,
     changed_keys,
+    difference_text,
     failure_text,
 )
 from sandbox.engine.values import UNKNOWN, Properties, covers, differences, equal, join, parse_path, with_ignored
 
 Plan = Generator[Question, Any, list[Step]]
+UNPROTECT = (
+    "To unprotect the resource, remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
+)
+IMPORTED = (
+    "previously-imported resources that still specify an ID may not be replaced; please remove the `import` "
+    "declaration from your program;"
+)
 
 
 class Planner:
@@ -39,17 +47,18 @@ class Planner:
         *,
         preview: bool = False,
         replace: Iterable[str] = (),
-        on_error: Callable[[str, str], None] | None = None,
+        notify: Callable[[str, str, str], None] = lambda severity, urn, message: None,
     ) -> None:
         self.base = base
         self.preview = preview
-        self.on_error = on_error
+        self._notify = notify
         self._replace_targets = frozenset(replace)
         self.olds: dict[str, Resource] = {r.urn: r for r in base.resources if not r.delete}
         self._seen: set[str] = set()  # URNs registered or read
-        self._kept: set[str] = set()  # URNs of the base that this deployment goes on with
-        self._deleted_early: dict[str, list[str]] = {}  # deleted before a replacement -> replacement keys
-        self.going: set[str] = set()  # URNs with an object that this deployment deletes
+        self._kept: set[Resource] = set()  # what of the base this deployment goes on with
+        self._deleted_early: dict[Resource, list[str]] = {}  # deleted before a replacement -> replacement keys
+        self.going: set[Resource] = set()  # whose object this deployment deletes
+        self._replaced: set[str] = set()  # URNs that get another object
         self.renames: dict[str, str] = {}  # alias in the state -> URN now
 
     # -- registrations
@@ -57,13 +66,13 @@ class Planner:
         """The steps of one registration. Raises CheckError when it is refused."""
         self._claim(goal.urn)
         old = self._find_old(goal)
-        new = goal.resource(goal.inputs)
-        if old and old.external is False:
+        recreating = old in self._deleted_early
+        known = old and not old.external and goal.import_id in (old.id, old.import_id)
+        if goal.custom and goal.import_id and not known:
+            return (yield from self._import(goal, old, recreating))
+        new = copied(goal)
+        if old and not old.external:
             new.inputs = with_ignored(goal.inputs, old.inputs, goal.ignore_changes)
-        recreating = goal.urn in self._deleted_early
-        if goal.custom and goal.id and (old is None or old.external or goal.id not in (old.id, old.import_id)):
-            return self._import(goal, old, new, recreating)
-        new.import_id = goal.id
         targeted = old is not None and old.urn in self._replace_targets
         fresh = old is None or recreating or old.external or targeted
         if goal.custom:
@@ -71,18 +80,14 @@ class Planner:
             new.inputs = yield from self._check(new, {} if fresh or old is None else old.inputs, news)
         if old is None:
             return [Step("create", goal.urn, None, new)]
-        self._kept.add(old.urn)
+        self._kept.add(old)
         if recreating:
-            keys = self._deleted_early.pop(goal.urn)
-            return [
-                Step("replace", goal.urn, old, new),
-                Step("create-replacement", goal.urn, old, new, keys=keys, logical=False),
-            ]
+            keys = self._deleted_early.pop(old)
+            self._replaced.add(goal.urn)
+            last = Step("create-replacement", goal.urn, old, new, keys=keys, logical=False)
+            return [Step("replace", goal.urn, old, new), last]
         if old.external and goal.custom:
-            return [
-                Step("create-replacement", goal.urn, old, new, logical=False, condemns_old=True),
-                Step("replace", goal.urn, old, new),
-            ]
+            return _over(goal.urn, "create-replacement", old, new)
         return (yield from self._from_diff(goal, old, new, targeted))
 
     def _from_diff(self, goal: Goal, old: Resource, new: Resource, targeted: bool) -> Plan:
@@ -91,15 +96,7 @@ class Planner:
             return (yield from self._replacement(goal, old, new, diff, targeted))
         if diff.changes or old.init_errors:
             return [
-                Step(
-                    "update",
-                    goal.urn,
-                    old,
-                    new,
-                    diffs=diff.diffs,
-                    detailed=diff.detailed,
-                    ignore_changes=goal.ignore_changes,
-                )
+                Step("update", goal.urn, old, new, [], diff.diffs, diff.detailed, ignore_changes=goal.ignore_changes)
             ]
         return [Step("same", goal.urn, old, new)]
 
@@ -107,68 +104,60 @@ class Planner:
         """The steps of `Resource.get`: an external resource, which is read and never owned."""
         self._claim(new.urn)
         old = self.olds.get(new.urn)
-        if old is None:
-            return [Step("read", new.urn, None, new)]
-        self._kept.add(old.urn)
-        if old.external:
-            return [Step("read", new.urn, old, new)]
-        return [
-            Step("read-replacement", new.urn, old, new, logical=False, condemns_old=True),
-            Step("replace", new.urn, old, new),
-        ]
+        if old:
+            self._kept.add(old)
+        if old and not old.external:
+            return _over(new.urn, "read-replacement", old, new)
+        return [Step("read", new.urn, old, new)]
 
     def _claim(self, urn: str) -> None:
+        text = f"Duplicate resource URN '{urn}'"
         if urn in self._seen:
-            raise CheckError(urn, [f"Duplicate resource URN '{urn}'; try giving it a unique name"])
+            raise CheckError(urn, f"{text}; try giving it a unique name")
         if urn in self.renames:
-            raise CheckError(
-                urn,
-                [f"Duplicate resource URN '{urn}' conflicting with alias on resource with URN '{self.renames[urn]}'"],
-            )
+            raise CheckError(urn, f"{text} conflicting with alias on resource with URN '{self.renames[urn]}'")
         self._seen.add(urn)
 
     def _find_old(self, goal: Goal) -> Resource | None:
         if goal.urn in self.olds:
             return self.olds[goal.urn]
-        for alias in goal.aliases:
-            old = self.olds.get(alias)
-            if old is None:
-                continue
-            if alias in self._seen:
-                raise CheckError(
-                    goal.urn,
-                    [f"Alias '{alias}' of resource '{goal.urn}' is the URN of another resource of the program"],
-                )
-            if alias in self.renames:
-                raise CheckError(
-                    goal.urn,
-                    [f"More than one resource has the alias '{alias}': '{self.renames[alias]}' and '{goal.urn}'"],
-                )
-            self.renames[alias] = goal.urn
-            return old
-        return None
+        alias = next((a for a in goal.aliases if a in self.olds), None)
+        if alias is None:
+            return None
+        if alias in self._seen or alias in self.renames:
+            text = f"Duplicate resource alias '{alias}' applied to resource with URN '{goal.urn}' conflicting with "
+            raise CheckError(goal.urn, f"{text}resource with URN '{self.renames.get(alias, goal.urn)}'")
+        self.renames[alias] = goal.urn
+        for r in self.base.resources:
+            r.renamed({alias: goal.urn})
+        return self.olds[alias]
 
-    def _import(self, goal: Goal, old: Resource | None, new: Resource, recreating: bool) -> list[Step]:
-        new.id = new.import_id = goal.id
+    def _import(self, goal: Goal, old: Resource | None, recreating: bool) -> Plan:
+        """The object is read first; what the program wants of it is planned as of one that was there."""
+        found = copied(goal, id=goal.import_id)
         if old:
-            self._kept.add(old.urn)
+            self._kept.add(old)
         if old and not recreating:
-            return [
-                Step("import-replacement", goal.urn, old, new, logical=False, condemns_old=True),
-                Step("replace", goal.urn, old, new),
-            ]
-        return [Step("import", goal.urn, old, new, ignore_changes=goal.ignore_changes)]
+            yield from _over(goal.urn, "import-replacement", old, found)
+        else:
+            yield Step("import", goal.urn, old, found)
+        new = copied(goal, inputs=with_ignored(goal.inputs, found.inputs, goal.ignore_changes))
+        new.inputs = yield from self._check(new, found.inputs, new.inputs)
+        steps = yield from self._from_diff(goal, found, new, False)
+        return [s for s in steps if s.op != "same"]
 
     # -- asking
     def _check(self, new: Resource, olds: Properties, news: Properties) -> Generator[Question, Any, Properties]:
         inputs, failures = yield Check(new, olds, news)
         if failures:
-            raise CheckError(new.urn, [failure_text(new, news, *f) for f in failures])
+            raise CheckError(new.urn, *(failure_text(new, news, *f) for f in failures))
         return dict(inputs)
 
     def _diff(self, goal: Goal, old: Resource, new: Resource, targeted: bool) -> Generator[Question, Any, DiffAnswer]:
         if targeted:
             return DiffAnswer(True, replaces=["id"])
+        if goal.deleted_with in self._replaced:
+            return DiffAnswer(True, replaces=["deletedWith"])
         answer: DiffAnswer
         if (yield from self._provider_changed(old.provider, new.provider)):
             return DiffAnswer(True, replaces=["provider"])
@@ -194,29 +183,25 @@ class Planner:
 
     def _replacement(self, goal: Goal, old: Resource, new: Resource, diff: DiffAnswer, targeted: bool) -> Plan:
         if new.protect and old.protect:
-            message = (
-                f'unable to replace resource "{goal.urn}"\nas it is currently marked for protection. To unprotect the '
-                "resource, remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
-            )
-            if not self.preview or self.on_error is None:
-                raise CheckError(goal.urn, [message])
-            self.on_error(goal.urn, message)
-        if goal.id and not self.preview:
-            raise CheckError(
-                goal.urn,
-                [
-                    "previously-imported resources that still specify an ID may not be replaced; please remove the "
-                    "`import` declaration from your program"
-                ],
-            )
+            message = f'unable to replace resource "{goal.urn}"\nas it is currently marked for protection. {UNPROTECT}'
+            if not self.preview:
+                raise CheckError(goal.urn, message)
+            self._notify("error", goal.urn, message)
+        if goal.import_id:
+            message = "\n".join([IMPORTED, *(difference_text(old, new, k) for k in diff.replaces or diff.diffs)])
+            if not self.preview:
+                raise CheckError(goal.urn, message)
+            self._notify("warning", goal.urn, message)
         if goal.custom and not targeted:
             new.inputs = yield from self._check(new, {}, goal.inputs)
 
         def step(op: str, *, logical: bool, condemns_old: bool = False) -> Step:
             return Step(op, goal.urn, old, new, diff.replaces, diff.diffs, diff.detailed, logical, condemns_old)
 
+        self._replaced.add(goal.urn)
         wanted = goal.delete_before_replace
         if wanted if wanted is not None else diff.delete_before_replace:
+            self.going.add(old)
             steps = yield from self._early_deletes(old)
             if not old.pending_replacement:
                 steps.append(_early_delete(old))
@@ -230,51 +215,60 @@ class Planner:
         for r in self.base.resources:
             if r.delete or not r.custom or r.external or r.urn in doomed:
                 continue
-            keys: list[str] | None = [] if r.provider and provider_urn(r.provider) in doomed else None
-            if keys is None:
+            keys: list[str] = []
+            if not doomed & {provider_urn(r.provider), r.deleted_with}:
                 touched = {k for k in r.inputs if doomed.intersection(r.property_dependencies.get(k, ()))}
                 if not touched:
                     continue
-                answer: DiffAnswer = yield Diff(
-                    r, None, {k: UNKNOWN if k in touched else v for k, v in r.inputs.items()}
-                )
+                news = {k: UNKNOWN if k in touched else v for k, v in r.inputs.items()}
+                answer: DiffAnswer = yield Diff(r, None, news, tuple(r.ignore_changes))
+                answer = replace_on_changes(answer, r.replace_on_changes, False)
                 if not answer.replace:
                     continue
                 keys = answer.replaces
             doomed.add(r.urn)
-            if r.urn not in self._deleted_early and r.urn not in self._seen:
+            if r not in self._deleted_early and r.urn not in self._seen:
                 if r.protect:
                     raise _protected_dependent(r.urn, root.urn)
-                self._deleted_early[r.urn] = keys
-                self.going.add(r.urn)
+                self._deleted_early[r] = keys
+                self.going.add(r)
                 steps.append(_early_delete(r))
         return steps[::-1]
 
     # -- the end
-    def deletions(self) -> list[Step]:
-        """What the program no longer has, and what replacements left behind: newest first."""
+    def deletions(self, *, exclude_protected: bool = False) -> list[Step]:
+        """What the program no longer has, and what replacements left behind: newest first. With `exclude_protected`
+        protected resources, and all they need, come before that as `same`."""
+        stay: list[Step] = []
         steps: list[Step] = []
+        needed: set[str] = set()
         for r in reversed(self.base.resources):
-            if r.delete or r.urn not in self._kept:
-                self.going.add(r.urn)
+            if r in self._kept and not r.delete:
+                continue
+            if exclude_protected and not r.delete and (r.protect or r.urn in needed):
+                needed |= r.needs()
+                stay.append(Step("same", r.urn, r, copied(r)))
+                continue
+            self.going.add(r)
             if r.delete:
-                op = "discard-replaced" if r.external else "delete-replaced"
-                steps.append(Step(op, r.urn, r, logical=False))
-            elif r.urn not in self._kept:
-                if r.pending_replacement:
-                    steps.append(Step("remove-pending-replace", r.urn, r, logical=False))
-                else:
-                    steps.append(Step("discard" if r.external else "delete", r.urn, r))
-        return steps
+                steps.append(Step("discard-replaced" if r.external else "delete-replaced", r.urn, r, logical=False))
+            elif r.pending_replacement:
+                steps.append(Step("remove-pending-replace", r.urn, r, logical=False))
+            else:
+                steps.append(Step("discard" if r.external else "delete", r.urn, r))
+        return stay[::-1] + steps
 
 
 def _protected_dependent(urn: str, root: str) -> CheckError:
     text = (
         f'unable to replace resource "{urn}" as part of replacing "{root}" as it is currently marked for protection. '
-        "To unprotect the resource, remove the `protect` flag from the resource in your Pulumi program and run "
-        f'`pulumi up`, or use the command:\n`pulumi state unprotect "{urn}"`'
     )
-    return CheckError(root, [text])
+    return CheckError(root, f'{text}{UNPROTECT}, or use the command:\n`pulumi state unprotect "{urn}"`')
+
+
+def _over(urn: str, op: str, old: Resource, new: Resource) -> list[Step]:
+    """Another object, imported, read or made, takes the place of the one the state has."""
+    return [Step(op, urn, old, new, logical=False, condemns_old=True), Step("replace", urn, old, new)]
 
 
 def _early_delete(old: Resource) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from sandbox.engine.project import Project
 from sandbox.engine.runner import REPORTED
 
 THREADS = 128  # registrations the SDK sends at once; the engine bounds what runs
+DRAIN_SECONDS = 10  # for what it printed last
 
 
 class Program:
@@ -33,39 +35,43 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self._readers: list[threading.Thread] = []
 
-    def begin(self, job: dict[str, Any], on_line: Callable[[str, str], None]) -> None:
-        """`on_line` gets (severity, line) for what the program prints."""
-        for stream, severity in ((self._process.stdout, "info"), (self._process.stderr, "info#err")):
-            reader = threading.Thread(target=_read, args=(stream, severity, on_line), daemon=True)
-            reader.start()
-            self._readers.append(reader)
+    def begin(self, job: dict[str, Any], said: Callable[[str, str], None], ended: Callable[[], None]) -> None:
+        """`said` gets (severity, line) for what the program prints; `ended` is called when it is over."""
+        process = self._process
+        if not (process.stdin and process.stdout and process.stderr):
+            raise AssertionError("the program's streams are pipes")
+        readers = [
+            threading.Thread(target=_read, args=(stream, severity, said), daemon=True)
+            for stream, severity in ((process.stdout, "info"), (process.stderr, "info#err"))
+        ]
+
+        def wait() -> None:
+            process.wait()
+            for reader in readers:
+                reader.join(DRAIN_SECONDS)
+            ended()
+
+        for thread in (*readers, threading.Thread(target=wait, daemon=True)):
+            thread.start()
         job = job | {"program": str(self._project.program), "root": str(self._project.root), "threads": THREADS}
-        stdin = self._process.stdin
-        if stdin is None:
-            raise AssertionError("the program's stdin is a pipe")
-        try:
-            stdin.write(json.dumps(job) + "\n")
-            stdin.close()
-        except BrokenPipeError:
-            return  # it ended already; its exit code and stderr tell why
+        # It may have ended already; its exit code and stderr tell why.
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(json.dumps(job) + "\n")
 
-    def wait(self) -> int:
-        code = self._process.wait()
-        for reader in self._readers:
-            reader.join(10)
-        return code
+    @property
+    def exit_code(self) -> int | None:
+        return self._process.returncode
+
+    def failure(self) -> str:
+        """What is to be said about a program that failed; nothing when it said so itself."""
+        text = f"an unhandled error occurred: program exited with non-zero exit code: {self.exit_code}"
+        return "" if self.exit_code == REPORTED else text
 
     def kill(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-
-
-def failure(code: int) -> str | None:
-    """What is to be said about a program that ended with `code`; None when it said so itself."""
-    return None if code == REPORTED else f"an unhandled error occurred: program exited with non-zero exit code: {code}"
 
 
 def _read(stream: IO[str], severity: str, on_line: Callable[[str, str], None]) -> None:

@@ -12,6 +12,7 @@ import yaml
 from sandbox.engine.errors import EngineError, RefusedError
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+SCHEMA = {"type", "default", "value", "description", "secret", "items"}  # what a declaration of a key may hold
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Project:
     main: str
     virtualenv: str
     defaults: dict[str, Any]
-    required: frozenset[str]
+    required: set[str]
 
     @property
     def program(self) -> Path:
@@ -75,37 +76,36 @@ def _load(path: Path) -> Project:
     if not isinstance(raw.get("name"), str):
         raise EngineError(f"{path}: the project needs a `name`")
     runtime = raw.get("runtime")
-    options: dict[str, Any] = {}
-    if isinstance(runtime, dict):
-        options, runtime = runtime.get("options") or {}, runtime.get("name")
+    options = (runtime.get("options") or {}) if isinstance(runtime, dict) else {}
+    runtime = runtime.get("name") if isinstance(runtime, dict) else runtime
     if runtime != "python":
         raise RefusedError(f"{path}: runtime {runtime!r}")
     if (toolchain := options.get("toolchain", "pip")) != "pip":
         raise RefusedError(f"{path}: toolchain {toolchain!r}")
-    for feature in ("plugins", "packages"):
-        if raw.get(feature):
-            raise RefusedError(f"{path}: `{feature}`")
+    if feature := next((f for f in ("plugins", "packages") if raw.get(f)), None):
+        raise RefusedError(f"{path}: `{feature}`")
     defaults, required = _configuration(raw["name"], raw.get("config") or {})
-    return Project(
-        root=path.parent,
-        name=raw["name"],
-        main=raw.get("main") or "",
-        virtualenv=options.get("virtualenv") or "",
-        defaults=defaults,
-        required=frozenset(required),
-    )
+    return Project(path.parent, raw["name"], raw.get("main") or "", options.get("virtualenv") or "", defaults, required)
 
 
 def _configuration(name: str, declared: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """(defaults, required keys) of the project's `config`."""
     defaults: dict[str, Any] = {}
     required: set[str] = set()
     for key, given in declared.items():
         full = key if ":" in key else f"{name}:{key}"
-        if isinstance(given, dict) and given.keys() & {"type", "default", "value", "description", "secret", "items"}:
-            if "value" in given or "default" in given:
-                defaults[full] = given.get("value", given.get("default"))
-            elif "type" in given:
-                required.add(full)
-        else:
+        schema = isinstance(given, dict) and given.keys() & {
+            "type",
+            "default",
+            "value",
+            "description",
+            "secret",
+            "items",
+        }
+        if not schema:
             defaults[full] = given
+        elif "value" in given or "default" in given:
+            defaults[full] = given.get("value", given.get("default"))
+        elif "type" in given:
+            required.add(full)
     return defaults, required

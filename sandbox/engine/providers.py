@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 import threading
@@ -15,15 +14,15 @@ from sandbox.engine import wire
 from sandbox.engine.errors import InitError, ProviderError, RefusedError
 from sandbox.engine.state import Resource
 from sandbox.engine.steps import DiffAnswer, PropertyChange
-from sandbox.engine.structs import from_struct, to_struct
-from sandbox.engine.values import Properties, Value, has_secret, has_unknown, remark_secrets, without_contents
+from sandbox.engine.values import Properties, Value, has_secret, has_unknown, plain, remark_secrets, without_contents
+from sandbox.engine.wire import from_struct, to_struct
 
 pb = wire.load("provider_pb2")
 pb_grpc = wire.load("provider_pb2_grpc")
 status_pb2 = wire.load("status_pb2")
 
 _KINDS = {0: "add", 1: "add-replace", 2: "delete", 3: "delete-replace", 4: "update", 5: "update-replace"}
-HOST_START_SECONDS = 60
+Checked = tuple[Properties, list[tuple[str, str]]]  # (inputs, failures as (property, reason))
 
 
 class Provider:
@@ -42,32 +41,18 @@ class Provider:
         self._lock = threading.Lock()
 
     # -- configuration
-    def check_config(self, urn: str, olds: Properties, news: Properties) -> tuple[Properties, list[tuple[str, str]]]:
-        request = pb.CheckRequest(
-            urn=urn, olds=to_struct(olds, secrets=False), news=to_struct(news, secrets=False), name="", type=""
-        )
-        try:
-            answer = self._call("CheckConfig", request)
-        except ProviderError as e:
-            if e.unimplemented:
-                return news, []
-            raise
+    def check_config(self, urn: str, olds: Properties, news: Properties) -> Checked:
+        request = pb.CheckRequest(urn=urn, olds=_plain(olds), news=_plain(news))
+        answer = self._call("CheckConfig", request, optional=True)
+        if answer is None:
+            return news, []
         inputs = remark_secrets(from_struct(answer.inputs), news) if answer.HasField("inputs") else news
         return inputs, [(f.property, f.reason) for f in answer.failures]
 
     def diff_config(self, urn: str, old_inputs: Properties, olds: Properties, news: Properties) -> DiffAnswer:
-        request = pb.DiffRequest(
-            urn=urn,
-            olds=to_struct(olds, secrets=False),
-            old_inputs=to_struct(old_inputs, secrets=False),
-            news=to_struct(news, secrets=False),
-        )
-        try:
-            return _diff_answer(self._call("DiffConfig", request))
-        except ProviderError as e:
-            if e.unimplemented:
-                return DiffAnswer(None)
-            raise
+        request = pb.DiffRequest(urn=urn, olds=_plain(olds), old_inputs=_plain(old_inputs), news=_plain(news))
+        answer = self._call("DiffConfig", request, optional=True)
+        return DiffAnswer(None) if answer is None else _diff_answer(answer)
 
     def configure(self, r: Resource, inputs: Properties) -> None:
         """Configures the instance, once. Unknown configuration (in a preview) leaves it unconfigured."""
@@ -78,50 +63,23 @@ class Provider:
             if has_unknown(inputs):
                 self.config_known = False
                 return
-            self._handshake()
-            args = to_struct(inputs)
-            plain = to_struct(inputs, secrets=False)
-            variables = {
-                f"{self.package}:config:{k}": v if isinstance(v, str) else json.dumps(v, separators=(",", ":"))
-                for k, v in from_struct(plain).items()
-                if k != "version"
-            }
-            answer = self._call(
-                "Configure",
-                pb.ConfigureRequest(
-                    variables=variables,
-                    args=args,
-                    acceptSecrets=True,
-                    acceptResources=True,
-                    sends_old_inputs=True,
-                    sends_old_inputs_to_delete=True,
-                    urn=r.urn,
-                    name=r.name,
-                    type=r.type,
-                    id=r.id,
-                ),
-            )
-            self._accepts_secrets = answer.acceptSecrets
-            self._accepts_references = answer.acceptResources
+            self._call("Handshake", pb.ProviderHandshakeRequest(configure_with_urn=True), optional=True)
+            request = pb.ConfigureRequest(args=to_struct(inputs), urn=r.urn, name=r.name, type=r.type, id=r.id)
+            request.acceptSecrets = request.acceptResources = True
+            request.sends_old_inputs = request.sends_old_inputs_to_delete = True
+            for k, v in plain({k: v for k, v in inputs.items() if k != "version"}).items():
+                text = v if isinstance(v, str) else json.dumps(v, separators=(",", ":"))
+                request.variables[f"{self.package}:config:{k}"] = text
+            answer = self._call("Configure", request)
+            self._accepts_secrets, self._accepts_references = answer.acceptSecrets, answer.acceptResources
             self._supports_preview = answer.supportsPreview
 
-    def _handshake(self) -> None:
-        with contextlib.suppress(ProviderError):
-            self._call("Handshake", pb.ProviderHandshakeRequest(engine_address="", configure_with_urn=True))
-
     # -- resources
-    def check(self, r: Resource, olds: Properties, news: Properties) -> tuple[Properties, list[tuple[str, str]]]:
+    def check(self, r: Resource, olds: Properties, news: Properties) -> Checked:
         if not self.config_known:
             return news, []
-        request = pb.CheckRequest(
-            urn=r.urn,
-            olds=self._out(olds),
-            news=self._out(news),
-            randomSeed=secrets.token_bytes(32),
-            name=r.name,
-            type=r.type,
-        )
-        answer = self._call("Check", request)
+        seed = secrets.token_bytes(32)
+        answer = self._ask("Check", pb.CheckRequest, r, olds=self._out(olds), news=self._out(news), randomSeed=seed)
         inputs = self._in(answer.inputs, news) if answer.HasField("inputs") else news
         return inputs, [(f.property, f.reason) for f in answer.failures]
 
@@ -130,30 +88,16 @@ class Provider:
     ) -> DiffAnswer:
         if not self.config_known:
             return DiffAnswer(None)
-        request = pb.DiffRequest(
-            id=r.id,
-            urn=r.urn,
-            olds=self._out(olds, elide=True),
-            old_inputs=self._out(old_inputs, elide=True),
-            news=self._out(news, elide=True),
-            ignoreChanges=list(ignore),
-            name=r.name,
-            type=r.type,
-        )
-        return _diff_answer(self._call("Diff", request))
+        known = {"olds": self._elided(olds), "old_inputs": self._elided(old_inputs), "news": self._elided(news)}
+        return _diff_answer(self._ask("Diff", pb.DiffRequest, r, id=r.id, ignoreChanges=ignore, **known))
 
     def create(self, r: Resource, *, preview: bool) -> tuple[str, Properties]:
         if preview and not (self._supports_preview and self.config_known):
             return "", dict(r.inputs)  # the SDK takes every other output as unknown
-        request = pb.CreateRequest(
-            urn=r.urn,
-            properties=self._out(r.inputs),
+        answer = self._ask(
+            "Create", pb.CreateRequest, r, like=r.inputs, properties=self._out(r.inputs), preview=preview,
             timeout=r.custom_timeouts.get("create", 0),
-            preview=preview,
-            name=r.name,
-            type=r.type,
-        )
-        answer = self._call("Create", request, r.inputs)
+        )  # fmt: skip
         if not preview and not answer.id:
             raise ProviderError(f"plugin for package '{self.package}' returned an empty id from create of {r.urn}")
         return answer.id, self._in(answer.properties, r.inputs)
@@ -161,76 +105,67 @@ class Provider:
     def update(self, r: Resource, old: Resource, *, preview: bool, ignore: list[str]) -> Properties:
         if preview and not (self._supports_preview and self.config_known):
             return dict(r.inputs)
-        request = pb.UpdateRequest(
-            id=old.id,
-            urn=r.urn,
-            olds=self._out(old.outputs, elide=True),
-            old_inputs=self._out(old.inputs, elide=True),
-            news=self._out(r.inputs),
+        answer = self._ask(
+            "Update", pb.UpdateRequest, r, like=r.inputs, id=old.id, olds=self._elided(old.outputs),
+            old_inputs=self._elided(old.inputs), news=self._out(r.inputs), preview=preview, ignoreChanges=ignore,
             timeout=r.custom_timeouts.get("update", 0),
-            ignoreChanges=ignore,
-            preview=preview,
-            name=r.name,
-            type=r.type,
-        )
-        return self._in(self._call("Update", request, r.inputs).properties, r.inputs)
+        )  # fmt: skip
+        return self._in(answer.properties, r.inputs)
 
     def delete(self, r: Resource) -> None:
-        request = pb.DeleteRequest(
-            id=r.id,
-            urn=r.urn,
-            properties=self._out(r.outputs, elide=True),
-            old_inputs=self._out(r.inputs, elide=True),
-            timeout=r.custom_timeouts.get("delete", 0),
-            name=r.name,
-            type=r.type,
-        )
-        self._call("Delete", request)
+        known = {"properties": self._elided(r.outputs), "old_inputs": self._elided(r.inputs)}
+        self._ask("Delete", pb.DeleteRequest, r, id=r.id, timeout=r.custom_timeouts.get("delete", 0), **known)
 
     def read(
         self, r: Resource, ident: str, inputs: Properties, outputs: Properties
     ) -> tuple[str, Properties | None, Properties]:
         """(id, inputs if the provider tells them, outputs); an empty id: the object is gone."""
-        request = pb.ReadRequest(
-            id=ident, urn=r.urn, inputs=self._out(inputs), properties=self._out(outputs), name=r.name, type=r.type
-        )
-        answer = self._call("Read", request, inputs)
+        known = {"inputs": self._out(inputs), "properties": self._out(outputs)}
+        answer = self._ask("Read", pb.ReadRequest, r, like=inputs, id=ident, **known)
         if not answer.id:
             return "", None, {}
-        old_marks = {**outputs, **inputs}
         read_inputs = self._in(answer.inputs, inputs) if answer.HasField("inputs") else None
-        return answer.id, read_inputs, self._in(answer.properties, old_marks)
+        return answer.id, read_inputs, self._in(answer.properties, {**outputs, **inputs})
 
-    def invoke(self, token: str, args: Properties, *, preview: bool) -> tuple[Properties, list[tuple[str, str]]]:
+    def invoke(self, token: str, args: Properties, *, preview: bool) -> Checked:
         answer = self._call("Invoke", pb.InvokeRequest(tok=token, args=self._out(args), preview=preview))
         return from_struct(getattr(answer, "return")), [(f.property, f.reason) for f in answer.failures]
 
     # -- transport
-    def _out(self, properties: Properties, *, elide: bool = False) -> Any:
-        """With `elide` assets travel as their hashes: enough to compare, or to name what goes."""
-        return to_struct(
-            without_contents(properties) if elide else properties,
-            secrets=self._accepts_secrets,
-            references=self._accepts_references,
-        )
+    def _out(self, properties: Properties) -> Any:
+        return to_struct(properties, secrets=self._accepts_secrets, references=self._accepts_references)
+
+    def _elided(self, properties: Properties) -> Any:
+        """Assets travel as their hashes: enough to compare, or to name what goes."""
+        return self._out(without_contents(properties))
 
     def _in(self, struct: Any, like: Properties) -> Properties:
         found = from_struct(struct)
-        return found if self._accepts_secrets else dict(remark_secrets(found, like))
+        return found if self._accepts_secrets else remark_secrets(found, like)
 
-    def _call(self, method: str, request: Any, like: Properties | None = None) -> Any:
+    def _ask(self, method: str, message: Any, r: Resource, like: Properties | None = None, **fields: Any) -> Any:
+        """A call about one resource."""
+        return self._call(method, message(urn=r.urn, name=r.name, type=r.type, **fields), like)
+
+    def _call(self, method: str, request: Any, like: Properties | None = None, *, optional: bool = False) -> Any:
+        """The answer; None when the provider need not have the method and has not. Raises ProviderError, and
+        InitError with outputs marked as secret where `like` is."""
         try:
             return getattr(self._stub, method)(request)
         except grpc.RpcError as e:
-            unimplemented = e.code() == grpc.StatusCode.UNIMPLEMENTED
+            if optional and e.code() == grpc.StatusCode.UNIMPLEMENTED:
+                return None
             if e.code() == grpc.StatusCode.UNAVAILABLE:
                 why = self._died() or "cannot be reached any more; it may have died"
                 raise ProviderError(f"the provider of package '{self.package}' {why} (during {method})") from e
             failed = _init_failure(e)
             if failed is not None and like is not None:
-                outputs = self._in(failed.properties, like)
-                raise InitError(failed.id, outputs, list(failed.reasons)) from e
-            raise ProviderError(e.details() or str(e), unimplemented=unimplemented) from e
+                raise InitError(failed.id, self._in(failed.properties, like), list(failed.reasons)) from e
+            raise ProviderError(e.details() or str(e)) from e
+
+
+def _plain(properties: Properties) -> Any:
+    return to_struct(properties, secrets=False)
 
 
 def _init_failure(e: grpc.RpcError) -> Any:
@@ -246,6 +181,9 @@ def _diff_answer(answer: Any) -> DiffAnswer:
     changes = {0: None, 1: False, 2: True}.get(answer.changes, "nonsense")
     if changes == "nonsense":
         raise ProviderError(f"unrecognized diff state: {answer.changes}")
+    unknown = [d.kind for d in answer.detailedDiff.values() if d.kind not in _KINDS]
+    if unknown:
+        raise ProviderError(f"unrecognized kind of difference: {unknown[0]}")
     return DiffAnswer(
         changes=changes,  # type: ignore[arg-type]
         replaces=list(answer.replaces),
@@ -262,7 +200,7 @@ class Builtin(Provider):
         super().__init__("pulumi", None)
         self._outputs_of = outputs_of
 
-    def check_config(self, urn: str, olds: Properties, news: Properties) -> tuple[Properties, list[tuple[str, str]]]:
+    def check_config(self, urn: str, olds: Properties, news: Properties) -> Checked:
         return news, []
 
     def diff_config(self, urn: str, old_inputs: Properties, olds: Properties, news: Properties) -> DiffAnswer:
@@ -280,5 +218,5 @@ class Builtin(Provider):
         names = sorted(k for k, v in found.items() if has_secret(v))
         return ident, {"name": ident}, {"name": ident, "outputs": found, "secretOutputNames": names}
 
-    def _call(self, method: str, request: Any, like: Properties | None = None) -> Any:
+    def _call(self, method: str, request: Any, like: Properties | None = None, *, optional: bool = False) -> Any:
         raise RefusedError(f"{method} of the package pulumi")

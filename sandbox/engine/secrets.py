@@ -18,6 +18,7 @@ from sandbox.engine.errors import EngineError
 
 ROUNDS = 1_000_000
 PROBE = "pulumi"
+MALFORMED = "encryptionsalt: not of the form v1:<salt>:<probe>; restore it from version control"
 
 
 def passphrase() -> str:
@@ -38,12 +39,14 @@ class Crypter:
     """Encrypts and decrypts one stack's secrets. The key is derived once, when it is first needed."""
 
     def __init__(self, salt: str) -> None:
-        parts = salt.split(":", 2)
-        if len(parts) != 3 or parts[0] != "v1":
-            raise EngineError("encryptionsalt: not of the form v1:<salt>:<probe>; restore it from version control")
+        try:
+            version, raw, self._probe = salt.split(":", 2)
+            self._raw = base64.b64decode(raw, validate=True)
+        except ValueError as e:
+            raise EngineError(MALFORMED) from e
+        if version != "v1":
+            raise EngineError(MALFORMED)
         self.salt = salt
-        self._raw = base64.b64decode(parts[1])
-        self._probe = parts[2]
         self._key: bytes | None = None
         self._lock = threading.Lock()
         self._known: dict[str, str] = {}  # plaintext -> ciphertext: what did not change is not written anew

@@ -9,88 +9,82 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sandbox.engine import backend
-from sandbox.engine import outputs as reading
 from sandbox.engine.arguments import Arguments
+from sandbox.engine.backend import StackStore
+from sandbox.engine.checkpoint import crypter_of, revealed, snapshot_from_json, unsealer
+from sandbox.engine.config import StackConfig
 from sandbox.engine.errors import EngineError, RefusedError
-from sandbox.engine.here import Here, print_line, to_json
+from sandbox.engine.secrets import Crypter
+from sandbox.engine.state import STACK_TYPE, problems
+from sandbox.engine.values import DESCEND, SECRET_SIG, SIG, plain, rebuilt
+from sandbox.engine.workspace import Workspace
 
 
-def init(a: Arguments) -> int:
-    here = Here(a)
-    name = here.stack_name(a.positional[0] if a.positional else None)
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name):
-        raise EngineError(f"a stack name may hold letters, digits, hyphens, underscores and periods, not {name!r}")
+def init(a: Arguments) -> None:
+    here = Workspace(a)
+    store = here.anystore()
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", store.name):
+        raise EngineError(
+            f"a stack name may hold letters, digits, hyphens, underscores and periods, not {store.name!r}"
+        )
     if (kind := a.get("--secrets-provider")) not in (None, "default", "passphrase"):
         raise RefusedError(f"secrets provider {kind}")
-    store = here.backend.stack(here.project.name, name)
     if store.exists():
         raise EngineError(f"stack '{store.full_name}' already exists")
-    here.config(name).crypter()
+    here.config().crypter()
     store.create()
     if not a.has("--no-select"):
-        backend.select(here.project.root, here.project.name, name)
-    print_line(f"Created stack '{name}'")
-    return 0
+        here.select(store.name)
+    a.print(f"Created stack '{store.name}'")
 
 
-def select(a: Arguments) -> int:
-    here = Here(a)
-    given = a.positional[0] if a.positional else None
-    name = here.stack_name(given)
-    if a.has("--create") and not here.backend.stack(here.project.name, name).exists():
-        return init(a)
-    store = here.store(given)
-    backend.select(here.project.root, here.project.name, store.name)
-    return 0
-
-
-def show(a: Arguments) -> int:
-    store = Here(a).store()
-    if a.has("--show-name"):
-        print_line(store.name)
-        return 0
-    raw = store.raw()
-    resources = raw.get("resources") or []
-    print_line(f"Current stack is {store.name}:")
-    print_line(f"Current stack resources ({len(resources)}):")
-    for r in resources:
-        print_line(f"    {r['type']}  {r['urn'].rsplit('::', 1)[-1]}")
-    return 0
-
-
-def ls(a: Arguments) -> int:
-    here = Here(a)
-    current = backend.selected(here.project.root, here.project.name)
-    rows = []
-    for project in here.backend.projects() if a.has("--all") else [here.project.name]:
-        for name in here.backend.names(project):
-            store = here.backend.stack(project, name)
-            raw = store.raw()
-            row: dict[str, Any] = {
-                "name": name if project == here.project.name else store.full_name,
-                "current": project == here.project.name and name == current,
-                "updateInProgress": bool(store.locks()),
-            }
-            if raw.get("resources") is not None:
-                stamp = datetime.datetime.fromtimestamp(store.path.stat().st_mtime, datetime.UTC)
-                row["lastUpdate"] = stamp.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-                row["resourceCount"] = len(raw["resources"])
-            rows.append(row)
-    if a.has("--json"):
-        print_line(to_json(rows))
+def select(a: Arguments) -> None:
+    here = Workspace(a)
+    if a.has("--create") and not here.anystore().exists():
+        init(a)
     else:
-        print_line(f"{'NAME':20} RESOURCE COUNT")
-        for row in rows:
-            print_line(f"{row['name'] + ('*' if row['current'] else ''):20} {row.get('resourceCount', 'n/a')}")
-    return 0
+        here.select(here.store().name)
 
 
-def rm(a: Arguments) -> int:
-    here = Here(a)
-    store = here.store(a.positional[0] if a.positional else None)
-    lock = store.lock()
-    try:
+def show(a: Arguments) -> None:
+    store = Workspace(a).store()
+    if a.has("--show-name"):
+        a.print(store.name)
+        return
+    resources = store.raw().get("resources") or []
+    a.print(f"Current stack is {store.name}:\nCurrent stack resources ({len(resources)}):")
+    for r in resources:
+        a.print(f"    {r['type']}  {r['urn'].rsplit('::', 1)[-1]}")
+
+
+def ls(a: Arguments) -> None:
+    here = Workspace(a)
+    own = here.project.name
+    projects = here.backend.projects() if a.has("--all") else [own]
+    stores = [StackStore(here.backend, project, name) for project in projects for name in here.backend.names(project)]
+    rows = [_row(s, s.name if s.project == own else s.full_name) for s in stores]
+    for row in rows:
+        row["current"] = row["name"] == here.selected
+    if a.has("--json"):
+        a.print_json(rows)
+        return
+    a.print(f"{'NAME':20} RESOURCE COUNT")
+    for row in rows:
+        a.print(f"{row['name'] + ('*' if row['current'] else ''):20} {row.get('resourceCount', 'n/a')}")
+
+
+def _row(store: StackStore, name: str) -> dict[str, Any]:
+    resources = store.raw().get("resources")
+    row: dict[str, Any] = {"name": name, "current": False, "updateInProgress": bool(store.locks())}
+    if resources is None:
+        return row
+    return row | {"lastUpdate": _time(store.path.stat().st_mtime), "resourceCount": len(resources)}
+
+
+def rm(a: Arguments) -> None:
+    here = Workspace(a)
+    store = here.store()
+    with store.lock():
         if store.raw().get("resources") and not a.has("--force"):
             raise EngineError(
                 f"'{store.full_name}' still has resources; removal rejected. Possible actions:\n- Make sure that "
@@ -98,88 +92,124 @@ def rm(a: Arguments) -> int:
                 "resources, then run `pulumi stack rm`\n- Run `pulumi stack rm --force` to override this error"
             )
         store.remove()
-    finally:
-        lock.release()
-    config = here.config(store.name)
-    if not a.has("--preserve-config") and config.path.exists():
-        config.path.unlink()
-    if backend.selected(here.project.root, here.project.name) == store.name:
-        backend.select(here.project.root, here.project.name, None)
-    print_line(f"Stack '{store.name}' has been removed!")
-    return 0
+    if not a.has("--preserve-config"):
+        here.config().path.unlink(missing_ok=True)
+    if here.selected == store.name:
+        here.select(None)
+    a.print(f"Stack '{store.name}' has been removed!")
 
 
-def output(a: Arguments) -> int:
-    here = Here(a)
-    found = reading.outputs(here.store(), reveal=a.has("--show-secrets"))
+def output(a: Arguments) -> None:
+    found = outputs(Workspace(a).store(), reveal=a.has("--show-secrets"))
     if a.positional:
         name = a.positional[0]
         if name not in found:
             raise EngineError(f"current stack does not have output property '{name}'")
-        value = found[name]
-        print_line(to_json(value) if a.has("--json") else _text(value))
+        if a.has("--json"):
+            a.print_json(found[name])
+        else:
+            a.print(_text(found[name]))
     elif a.has("--json"):
-        print_line(to_json(found))
+        a.print_json(found)
     elif not found:
-        print_line("Current stack outputs (0):\n    No output values currently in this stack")
+        a.print("Current stack outputs (0):\n    No output values currently in this stack")
     else:
         width = max(len("OUTPUT"), *map(len, found))
-        print_line(f"Current stack outputs ({len(found)}):\n    {'OUTPUT':{width}}  VALUE")
+        a.print(f"Current stack outputs ({len(found)}):\n    {'OUTPUT':{width}}  VALUE")
         for key, value in found.items():
-            first, *more = _text(value).split("\n")
-            print_line(f"    {key:{width}}  {first}")
-            for line in more:
-                print_line(f"    {'':{width}}  {line}")
-    return 0
+            a.print(f"    {key:{width}}  " + _text(value).replace("\n", f"\n    {'':{width}}  "))
+
+
+def outputs(store: StackStore, *, reveal: bool) -> dict[str, Any]:
+    """The stack's outputs as JSON; the passphrase is needed only to reveal secrets."""
+    raw = store.raw()
+    stacks = (r for r in raw.get("resources") or [] if r.get("type") == STACK_TYPE and not r.get("delete"))
+    found = next((r.get("outputs") or {} for r in stacks), {})
+    found = plain(unsealer(crypter_of(raw), str(store.path))(found)) if reveal else rebuilt(found, _masked)
+    return dict(sorted(found.items()))
+
+
+def _masked(value: Any) -> Any:
+    return "[secret]" if isinstance(value, dict) and value.get(SIG) == SECRET_SIG else DESCEND
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def export(a: Arguments) -> int:
-    text = json.dumps(reading.export(Here(a).store(), reveal=a.has("--show-secrets")), indent=4, ensure_ascii=False)
+def export(a: Arguments) -> None:
+    store = Workspace(a).store()
+    latest = store.raw()
+    if a.has("--show-secrets") and "resources" in latest:
+        latest |= revealed(store.load()[0])
+    text = json.dumps({"version": 3, "deployment": latest}, indent=4, ensure_ascii=False)
     if file := a.get("--file"):
         Path(file).write_text(text + "\n", "utf-8")
     else:
-        print_line(text)
-    return 0
+        a.print(text)
 
 
-def import_(a: Arguments) -> int:
-    here = Here(a)
+def import_(a: Arguments) -> None:
+    here = Workspace(a)
     store = here.store()
     file = a.get("--file")
     text = Path(file).read_text("utf-8") if file else sys.stdin.read()
-    lock = store.lock()
+    with store.lock():
+        import_document(store, here.config().crypter(), text, force=a.has("--force"))
+    a.print("Import complete.")
+
+
+def import_document(store: StackStore, crypter: Crypter, text: str, *, force: bool) -> None:
+    """Replaces the state with an exported one. Raises EngineError when it is not one, or not of this stack."""
     try:
-        reading.import_document(store, here.config(store.name).crypter(), text, force=a.has("--force"))
-    finally:
-        lock.release()
-    print_line("Import complete.")
-    return 0
+        document = json.loads(text)
+        latest, version = document["deployment"] or {}, document.get("version")
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
+        raise EngineError("stack import: not an exported stack (a JSON object with version and deployment)") from e
+    if version != 3:
+        raise EngineError(f"stack import: the deployment has version {version}, this engine knows 3")
+    where = "stack import"
+    snapshot = snapshot_from_json(latest, unsealer(crypter_of(latest), where, importing=True), where)
+    if not force:
+        for r in snapshot.resources:
+            if not r.urn.startswith(f"urn:pulumi:{store.name}::{store.project}::"):
+                raise EngineError(
+                    f"resource '{r.urn}' is of another stack than '{store.full_name}'; --force imports it"
+                )
+        if found := problems(snapshot):
+            raise EngineError("stack import: the state is not valid:\n  " + "\n  ".join(found))
+    store.save(snapshot, crypter)
 
 
-def history(a: Arguments) -> int:
-    here = Here(a)
-    store = here.store()
-    entries = reading.history(store, here.config(store.name), reveal=a.has("--show-secrets"))
-    if size := int(a.get("--page-size") or 0):
-        start = (max(1, int(a.get("--page") or 1)) - 1) * size
+def history(a: Arguments) -> None:
+    here = Workspace(a)
+    entries = remembered(here.store(), here.config(), reveal=a.has("--show-secrets"))
+    if size := a.number("--page-size", 0):
+        start = (a.number("--page", 1) - 1) * size
         entries = entries[start : start + size]
     if a.has("--json"):
-        print_line(to_json(entries))
-    else:
-        for e in entries:
-            print_line(
-                f"Version: {e['version']}\nUpdateKind: {e['kind']}\nStatus: {e['result']}\nMessage: {e['message']}\n"
-            )
-    return 0
+        a.print_json(entries)
+        return
+    for e in entries:
+        a.print(f"Version: {e['version']}\nUpdateKind: {e['kind']}\nStatus: {e['result']}\nMessage: {e['message']}\n")
 
 
-def cancel(a: Arguments) -> int:
-    here = Here(a)
-    store = here.store(a.positional[0] if a.positional else None)
+def remembered(store: StackStore, config: StackConfig, *, reveal: bool) -> list[dict[str, Any]]:
+    """The stack's history, newest first; the passphrase is needed only to reveal secrets."""
+    entries = store.history()
+    for e in entries:
+        e |= {"startTime": _time(e["startTime"]), "endTime": _time(e["endTime"])}
+        e |= {"message": e.get("message", ""), "environment": e.get("environment") or {}}
+        e["config"] = {k: config.entry(k, v, reveal).document(reveal) for k, v in (e.get("config") or {}).items()}
+        e["resourceChanges"] = e.get("resourceChanges") or {}
+    return entries
+
+
+def _time(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def cancel(a: Arguments) -> None:
+    store = Workspace(a).store()
     store.cancel()
-    print_line(f"The currently running update for '{store.name}' has been canceled!")
-    return 0
+    a.print(f"The currently running update for '{store.name}' has been canceled!")

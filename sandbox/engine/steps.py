@@ -6,55 +6,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.engine.errors import EngineError
-from sandbox.engine.state import PROVIDER_PREFIX, STACK_TYPE, Resource
-from sandbox.engine.values import Properties, differences
+from sandbox.engine.state import Resource
+from sandbox.engine.values import Properties, Secret, differences
 
 INIT_ERROR = "#initerror"  # stands for "it did not become ready" in replace_on_changes
 
 
-@dataclass
-class Goal:
-    """What the program registered. `delete_before_replace` None: the provider decides. `id`: import this one."""
+@dataclass(eq=False)
+class Goal(Resource):
+    """What the program registered: the resource it wants (`import_id`: that object), and what only planning needs.
 
-    urn: str
-    type: str
-    custom: bool
-    inputs: Properties
-    parent: str = ""
-    dependencies: list[str] = field(default_factory=list)
-    property_dependencies: dict[str, list[str]] = field(default_factory=dict)
-    provider: str = ""
-    protect: bool = False
-    retain_on_delete: bool = False
-    delete_before_replace: bool | None = None
-    deleted_with: str = ""
-    ignore_changes: list[str] = field(default_factory=list)
-    replace_on_changes: list[str] = field(default_factory=list)
-    additional_secret_outputs: list[str] = field(default_factory=list)
+    `aliases`: URNs it may have had. `delete_before_replace` None: the provider decides.
+    """
+
     aliases: list[str] = field(default_factory=list)
-    custom_timeouts: dict[str, float] = field(default_factory=dict)
-    hide_diffs: list[str] = field(default_factory=list)
-    id: str = ""
-
-    def resource(self, inputs: Properties) -> Resource:
-        return Resource(
-            urn=self.urn,
-            type=self.type,
-            custom=self.custom,
-            inputs=inputs,
-            parent=self.parent,
-            dependencies=self.dependencies,
-            property_dependencies=self.property_dependencies,
-            provider=self.provider,
-            protect=self.protect,
-            retain_on_delete=self.retain_on_delete,
-            deleted_with=self.deleted_with,
-            additional_secret_outputs=self.additional_secret_outputs,
-            custom_timeouts=self.custom_timeouts,
-            ignore_changes=self.ignore_changes,
-            replace_on_changes=self.replace_on_changes,
-            hide_diff=self.hide_diffs,
-        )
+    delete_before_replace: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -106,9 +72,6 @@ class ConfigDiff:
     new: str
 
 
-Question = Check | Diff | ConfigDiff
-
-
 @dataclass(eq=False)
 class Step:
     """One operation. `logical`: counted in the summary."""
@@ -124,7 +87,6 @@ class Step:
     condemns_old: bool = False  # the old object is deleted at the end, once this step succeeded
     early: bool = False  # a delete that makes room: its entry stays, pending, until the replacement is there
     ignore_changes: list[str] = field(default_factory=list)
-    follow_up: Step | None = None  # an import that differs from the program is updated next
 
     @property
     def resource(self) -> Resource:
@@ -133,31 +95,41 @@ class Step:
             raise AssertionError(f"step {self.op} {self.urn} has no resource")
         return found
 
+    def settle(self) -> None:
+        """Notes on the old entry what the step, now over, means for it."""
+        if self.old and self.condemns_old:
+            self.old.delete = True
+        if self.old and self.early:
+            self.old.pending_replacement = True
+
+
+Question = Check | Diff | ConfigDiff | Step  # a Step is carried out before the planning goes on
+
 
 class CheckError(EngineError):
     """A registration that is refused: it concerns one resource and ends the deployment without `update failed`."""
 
-    def __init__(self, urn: str, messages: list[str]) -> None:
+    def __init__(self, urn: str, *messages: str) -> None:
         super().__init__("\n".join(messages))
         self.urn, self.messages = urn, messages
 
 
 def failure_text(r: Resource, news: Properties, prop: str, reason: str) -> str:
-    if not prop:
-        return f"{r.type} resource '{r.name}' has a problem: {reason}"
-    value = news.get(prop)
-    text = _shown(value)
-    return f"{r.type} resource '{r.name}': property {prop} value {text} has a problem: {reason}"
+    """A failed Check in Pulumi's words."""
+    where = f": property {prop} value {{{_shown(news.get(prop))}}}" if prop else ""
+    return f"{r.type} resource '{r.name}'{where} has a problem: {reason}"
 
 
 def _shown(value: Any) -> str:
-    if value is None:
-        return "{<nil>}"
-    if isinstance(value, bool):
-        return "{true}" if value else "{false}"
-    if isinstance(value, (str, int, float)):
-        return f"{{{value}}}"
-    return "{[secret]}" if type(value).__name__ == "Secret" else f"{{{value!r}}}"
+    if isinstance(value, Secret):
+        return "[secret]"
+    if value is None or isinstance(value, bool):
+        return {None: "<nil>", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def difference_text(old: Resource, new: Resource, key: str) -> str:
+    return f"{key}: {{{_shown(old.inputs.get(key))}}} => {{{_shown(new.inputs.get(key))}}}"
 
 
 def changed_keys(old: Properties, new: Properties) -> list[str]:
@@ -178,16 +150,3 @@ def waves(steps: list[Step]) -> list[list[Step]]:
         out.append(wave)
         left = [s for s in left if s not in wave]
     return out[::-1]
-
-
-# -- URNs -------------------------------------------------------------------------------------------------------
-def make_urn(stack: str, project: str, parent: str, type_: str, name: str) -> str:
-    """urn:pulumi:<stack>::<project>::[<parent's types>$]<type>::<name>; the Stack is left out of the types."""
-    chain = parent.split("::")[2] if parent else ""
-    qualified = f"{chain}${type_}" if chain and chain != STACK_TYPE else type_
-    return f"urn:pulumi:{stack}::{project}::{qualified}::{name}"
-
-
-def package_of(type_: str) -> str:
-    """`aws:s3/bucket:Bucket` -> `aws`; a provider's own type names its package."""
-    return type_.removeprefix(PROVIDER_PREFIX) if type_.startswith(PROVIDER_PREFIX) else type_.split(":", 1)[0]

@@ -2,8 +2,6 @@
 
 In memory a value is None, bool, int, float, str, list, dict, `Secret` or `UNKNOWN`. Assets, archives and resource
 references stay dicts with their signature. Whole numbers are ints, as Pulumi writes them (`1`, not `1.0`).
-On the wire (protobuf Struct) secrets are `{SIG: SECRET_SIG, "value": v}` and an unknown is a magic string.
-Source: sdk/go/common/resource/plugin/rpc.go in pulumi/pulumi, and pulumi/runtime/rpc.py.
 """
 
 from __future__ import annotations
@@ -14,6 +12,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from sandbox.engine.errors import EngineError
+
 SIG = "4dabf18193072939515e22adb298388d"
 SECRET_SIG = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a type tag, no credential
 OUTPUT_SIG = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
@@ -21,20 +21,9 @@ REFERENCE_SIG = "5cf8f73096256a8f31e491e813e4eb8e"
 ASSET_SIG = "c44067f5952c0a294b673a41bacd8c17"
 ARCHIVE_SIG = "0def7320c3a5731c473e5ecbe6d01bc7"
 UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-UNKNOWN_TEXTS = frozenset(
-    {
-        UNKNOWN_TEXT,
-        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
-        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
-        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
-        "030794c1-ac77-496b-92df-f27374a8bd58",
-        "e48ece36-62e2-4504-bad9-02848725956a",
-        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
-    }
-)
-
 Value = Any
 _ABSENT = object()
+DESCEND = object()  # answer of a visitor: look inside
 Properties = dict[str, Value]
 Path = list[str | int]
 
@@ -61,63 +50,6 @@ class Unknown:
 UNKNOWN = Unknown()
 
 
-# -- wire ---------------------------------------------------------------------------------------------------------
-def from_wire(value: Value) -> Value:
-    """A decoded JSON value with wire signatures -> in-memory value."""
-    if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < 1e21 else value
-    if isinstance(value, str):
-        return UNKNOWN if value in UNKNOWN_TEXTS else value
-    if isinstance(value, list):
-        return [from_wire(v) for v in value]
-    if isinstance(value, dict):
-        sig = value.get(SIG)
-        if sig == SECRET_SIG:
-            return secret(from_wire(value.get("value")))
-        if sig == OUTPUT_SIG:
-            inner = from_wire(value["value"]) if "value" in value else UNKNOWN
-            return secret(inner) if value.get("secret") else inner
-        if sig == REFERENCE_SIG:
-            ident = value.get("id")
-            known = {k: v for k, v in value.items() if k not in ("name", "type")}
-            return known if ident not in UNKNOWN_TEXTS else known | {"id": ""}
-        return {k: from_wire(v) for k, v in value.items()}
-    return value
-
-
-def to_wire(value: Value, *, secrets: bool = True, references: bool = True) -> Value:
-    """An in-memory value -> JSON with wire signatures; without `secrets` they travel as plain values, without
-    `references` a resource reference becomes its id (a component's: its URN)."""
-    if value is UNKNOWN:
-        return UNKNOWN_TEXT
-    if isinstance(value, Secret):
-        inner = to_wire(value.value, secrets=secrets, references=references)
-        return {SIG: SECRET_SIG, "value": inner} if secrets else inner
-    if isinstance(value, list):
-        return [to_wire(v, secrets=secrets, references=references) for v in value]
-    if isinstance(value, dict):
-        if value.get(SIG) == REFERENCE_SIG:
-            if not references:
-                return value.get("id", value.get("urn"))
-            _, _, types, name = value["urn"].split("::", 3)
-            return value | {"name": name, "type": types.rsplit("$", 1)[-1]}
-        return {k: to_wire(v, secrets=secrets, references=references) for k, v in value.items()}
-    return value
-
-
-def without_contents(value: Value) -> Value:
-    """Assets and archives reduced to their hashes."""
-    if isinstance(value, Secret):
-        return Secret(without_contents(value.value))
-    if isinstance(value, list):
-        return [without_contents(v) for v in value]
-    if isinstance(value, dict):
-        if value.get(SIG) in (ASSET_SIG, ARCHIVE_SIG):
-            return {k: v for k, v in value.items() if k in (SIG, "hash")}
-        return {k: without_contents(v) for k, v in value.items()}
-    return value
-
-
 # -- inspection -----------------------------------------------------------------------------------------------------
 def secret(value: Value) -> Value:
     """Marks a value as secret, once."""
@@ -138,48 +70,60 @@ def mapped(value: Value, leaf: Callable[[Value], Value]) -> Value:
     return leaf(value)
 
 
-def any_leaf(value: Value, found: Callable[[Value], bool]) -> bool:
+def rebuilt(value: Value, visit: Callable[[Value], Value]) -> Value:
+    """Rebuilds a value, secrets included. `visit` answers what stands in for a node, or DESCEND to look into it."""
+    found = visit(value)
+    if found is not DESCEND:
+        return found
+    if isinstance(value, Secret):
+        return Secret(rebuilt(value.value, visit))
+    if isinstance(value, list):
+        return [rebuilt(v, visit) for v in value]
+    if isinstance(value, dict):
+        return {k: rebuilt(v, visit) for k, v in value.items()}
+    return value
+
+
+def any_node(value: Value, found: Callable[[Value], bool]) -> bool:
     """Whether `found` holds for a node anywhere in the value, secrets included."""
     if found(value):
         return True
     if isinstance(value, Secret):
-        return any_leaf(value.value, found)
-    if isinstance(value, list):
-        return any(any_leaf(v, found) for v in value)
-    if isinstance(value, dict):
-        return any(any_leaf(v, found) for v in value.values())
+        return any_node(value.value, found)
+    if isinstance(value, (list, dict)):
+        return any(any_node(v, found) for v in (value.values() if isinstance(value, dict) else value))
     return False
 
 
 def has_unknown(value: Value) -> bool:
-    return any_leaf(value, lambda v: v is UNKNOWN)
+    return any_node(value, lambda v: v is UNKNOWN)
 
 
 def has_secret(value: Value) -> bool:
-    return any_leaf(value, lambda v: isinstance(v, Secret))
+    return any_node(value, lambda v: isinstance(v, Secret))
 
 
-def masked(value: Value) -> Value:
-    """Secrets replaced by the text `[secret]`, unknowns by their wire text: what `--json` outputs show."""
+def without_contents(value: Value) -> Value:
+    """Assets and archives reduced to their hashes."""
 
-    def leaf(v: Value) -> Value:
-        if isinstance(v, Secret):
-            return "[secret]"
-        return UNKNOWN_TEXT if v is UNKNOWN else v
+    def visit(v: Value) -> Value:
+        asset = isinstance(v, dict) and v.get(SIG) in (ASSET_SIG, ARCHIVE_SIG)
+        return {SIG: v[SIG], "hash": v.get("hash")} if asset else DESCEND
 
-    return mapped(value, leaf)
+    return rebuilt(value, visit)
 
 
 def blinded(value: Value) -> Value:
     """JSON for the event log: secrets keep their signature and lose their value, text assets their text."""
-    if isinstance(value, Secret):
-        return {SIG: SECRET_SIG, "ciphertext": "[secret]"}
-    if isinstance(value, list):
-        return [blinded(v) for v in value]
-    if isinstance(value, dict):
-        elided = {"text": "<contents elided>"} if value.get(SIG) == ASSET_SIG and "text" in value else {}
-        return {k: blinded(v) for k, v in value.items()} | elided
-    return UNKNOWN_TEXT if value is UNKNOWN else value
+
+    def visit(v: Value) -> Value:
+        if isinstance(v, Secret):
+            return {SIG: SECRET_SIG, "ciphertext": "[secret]"}
+        if isinstance(v, dict) and v.get(SIG) == ASSET_SIG and "text" in v:
+            return {**v, "text": "<contents elided>"}
+        return UNKNOWN_TEXT if v is UNKNOWN else DESCEND
+
+    return rebuilt(value, visit)
 
 
 def remark_secrets(outputs: Properties, inputs: Properties) -> Properties:
@@ -248,13 +192,13 @@ def join(path: str, key: str) -> str:
 
 
 def parse_path(text: str) -> Path:
-    """`a.b[0]["c.d"].*` -> ["a", "b", 0, "c.d", "*"]. Raises ValueError for anything else."""
+    """`a.b[0]["c.d"].*` -> ["a", "b", 0, "c.d", "*"]. Raises EngineError for anything else."""
     out: Path = []
     at = 0
     while at < len(text):
         found = _STEP.match(text, at)
         if not found:
-            raise ValueError(f"property path {text!r}: cannot read it from position {at}; write e.g. a.b[0]")
+            raise EngineError(f"property path {text!r}: cannot read it from position {at}; write e.g. a.b[0]")
         index, quoted, star, name = found.groups()
         if index is not None:
             out.append(int(index))

@@ -19,7 +19,8 @@ from sandbox.engine.plugins import Plugins
 from sandbox.engine.providers import Provider
 from sandbox.engine.refresh import Refresh
 from sandbox.engine.state import Resource, Snapshot, problems
-from sandbox.engine.steps import DiffAnswer, Goal, Step, make_urn
+from sandbox.engine.steps import DiffAnswer, Goal, Step
+from sandbox.engine.urns import make_urn
 from sandbox.engine.values import Properties
 
 PROVIDER_URN = make_urn("dev", "p", "", "pulumi:providers:t", "default")

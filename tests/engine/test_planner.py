@@ -17,9 +17,9 @@ from sandbox.engine.steps import (
     Goal,
     PropertyChange,
     Step,
-    make_urn,
     waves,
 )
+from sandbox.engine.urns import make_urn
 from sandbox.engine.values import UNKNOWN, Secret
 
 PROVIDER = "urn:pulumi:dev::p::pulumi:providers:t::default::1"
@@ -30,7 +30,7 @@ def urn(name: str) -> str:
 
 
 def goal(name: str, inputs: dict[str, Any] | None = None, **options: Any) -> Goal:
-    return Goal(urn=urn(name), type="t:index:Thing", custom=True, inputs=inputs or {}, provider=PROVIDER, **options)
+    return Goal(urn(name), "t:index:Thing", True, inputs or {}, provider=PROVIDER, **options)
 
 
 def old(name: str, inputs: dict[str, Any] | None = None, **fields: Any) -> Resource:
@@ -54,7 +54,10 @@ def plan(planner: Planner, wanted: Goal, *diffs: DiffAnswer) -> tuple[list[Step]
         question = next(generator)
         while True:
             asked.append(question)
-            question = generator.send((question.news, []) if isinstance(question, Check) else answers.pop(0))
+            if isinstance(question, Step):
+                question = generator.send(None)
+            else:
+                question = generator.send((question.news, []) if isinstance(question, Check) else answers.pop(0))
     except StopIteration as e:
         return e.value, asked
 
@@ -159,7 +162,10 @@ def test_an_alias_finds_the_old_resource_once() -> None:
     assert ops(steps) == ["same now"]
     assert planner.renames == {urn("was"): urn("now")}
     assert planner.deletions() == []
-    with pytest.raises(CheckError, match="More than one resource has the alias"):
+    with pytest.raises(
+        CheckError,
+        match=r"^Duplicate resource alias '.*was' applied to .*third' conflicting with .*now'",
+    ):
         plan(planner, goal("third", aliases=[urn("was")]))
 
 
@@ -170,10 +176,41 @@ def test_a_urn_is_registered_once() -> None:
         plan(planner, goal("a"))
 
 
+def test_an_import_is_read_first_and_then_planned_like_what_was_there() -> None:
+    wanted = goal("a", {"v": 2, "w": 2}, import_id="x", ignore_changes=["w"])
+    generator = Planner(Snapshot()).plan(wanted)
+    step: Any = next(generator)
+    assert ops([step]) == ["import a"]
+    step.new.inputs = {"v": 1, "w": 1}  # as read
+    check: Any = generator.send(None)
+    assert (check.olds, check.news) == ({"v": 1, "w": 1}, {"v": 2, "w": 1})
+    assert isinstance(generator.send((check.news, [])), Diff)
+    with pytest.raises(StopIteration) as e:
+        generator.send(DiffAnswer(True, [], ["v"]))
+    assert ops(e.value.value) == ["update a"]
+    assert e.value.value[0].old is step.new
+
+
+def test_an_import_that_would_be_replaced_is_refused() -> None:
+    with pytest.raises(CheckError, match="previously-imported resources that still specify an ID may not be replaced"):
+        plan(Planner(Snapshot()), goal("a", import_id="x"), DiffAnswer(True, ["k"]))
+    said: list[tuple[str, str, str]] = []
+    planner = Planner(Snapshot(), preview=True, notify=lambda *told: said.append(told))
+    steps, _ = plan(planner, goal("a", import_id="x"), DiffAnswer(True, ["k"]))
+    assert (ops(steps), [s[:2] for s in said]) == (["create-replacement a", "replace a"], [("warning", urn("a"))])
+
+
 def test_an_import_over_another_object_replaces_it() -> None:
-    assert ops(plan(Planner(Snapshot()), goal("a", id="x"))[0]) == ["import a"]
-    steps, _ = plan(Planner(Snapshot([old("a")])), goal("a", id="x"))
-    assert ops(steps) == ["import-replacement a", "replace a"]
+    steps, asked = plan(Planner(Snapshot([old("a")])), goal("a", import_id="x"), DiffAnswer(False))
+    assert ops([s for s in asked if isinstance(s, Step)]) == ["import-replacement a", "replace a"]
+    assert steps == []
+
+
+def test_what_is_deleted_with_a_replaced_resource_is_replaced_with_it() -> None:
+    planner = Planner(Snapshot([old("a"), old("b", deleted_with=urn("a"))]))
+    steps, _ = plan(planner, goal("a", {"k": 2}, delete_before_replace=True), DiffAnswer(True, ["k"]))
+    assert ops(steps) == ["delete-replaced b", "delete-replaced a", "replace a", "create-replacement a"]
+    assert {r.name for r in planner.going} == {"a", "b"}
 
 
 def test_another_provider_instance_replaces_only_if_its_configuration_says_so() -> None:
@@ -192,6 +229,13 @@ def test_deletions_come_newest_first_and_leave_pending_ones_of_earlier_runs() ->
     assert ops(planner.deletions()) == ["delete-replaced d", "discard c", "remove-pending-replace b", "delete a"]
 
 
+def test_protected_resources_stay_with_all_they_need() -> None:
+    a, b = old("a"), old("b", dependencies=[urn("a")], protect=True)
+    planner = Planner(Snapshot([a, b, old("c", deleted_with=urn("b")), old("d", dependencies=[urn("b")])]))
+    assert ops(planner.deletions(exclude_protected=True)) == ["same a", "same b", "delete d", "delete c"]
+    assert {r.name for r in planner.going} == {"c", "d"}  # so c is deleted by itself
+
+
 def test_waves_delete_dependents_first_and_the_unrelated_last() -> None:
     a, b, lone = old("a"), old("b", dependencies=[urn("a")]), old("k")
     steps = [Step("delete", r.urn, r) for r in (a, b, lone)]
@@ -203,11 +247,11 @@ def test_a_failed_check_names_type_name_property_and_value() -> None:
     next(generator)
     with pytest.raises(CheckError) as e:
         generator.send(({}, [("v", "no"), ("s", "no"), ("", "odd")]))
-    assert e.value.messages == [
+    assert e.value.messages == (
         "t:index:Thing resource 'a': property v value {bad} has a problem: no",
         "t:index:Thing resource 'a': property s value {[secret]} has a problem: no",
         "t:index:Thing resource 'a' has a problem: odd",
-    ]
+    )
 
 
 def test_urns_leave_the_stack_out_of_the_types() -> None:

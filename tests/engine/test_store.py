@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from sandbox.engine.backend import Backend, StackStore
+from sandbox.engine.checkpoint import revealed
 from sandbox.engine.config import StackConfig
 from sandbox.engine.errors import EngineError
-from sandbox.engine.outputs import history
 from sandbox.engine.project import Project, find
 from sandbox.engine.secrets import Crypter
+from sandbox.engine.stack_commands import import_document, remembered
 from sandbox.engine.state import Operation, Resource, Snapshot, problems
 from sandbox.engine.values import Secret
 
@@ -32,7 +33,7 @@ def _passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def store(tmp_path: Path) -> StackStore:
     (tmp_path / "state").mkdir()
-    made = Backend(f"file://{tmp_path}/state").stack("p", "dev")
+    made = StackStore(Backend(f"file://{tmp_path}/state"), "p", "dev")
     made.create()
     return made
 
@@ -60,7 +61,7 @@ def test_a_snapshot_comes_back_as_it_was(store: StackStore) -> None:
     r.protect, r.custom_timeouts, r.init_errors = True, {"create": 60}, ["not ready"]
     r.outputs["deep"] = {"l": [Secret({"a": [1, None]}), "ü"]}
     store.save(Snapshot([r], [Operation(r, "updating")]), Crypter.create())
-    loaded = store.load().snapshot
+    loaded, _ = store.load()
     assert [dataclasses.asdict(x) for x in loaded.resources] == [dataclasses.asdict(r)]
     assert [(o.type, o.resource.urn) for o in loaded.pending] == [("updating", r.urn)]
 
@@ -87,6 +88,23 @@ def test_a_provider_in_plain_text_is_refused(store: StackStore) -> None:
         store.load()
 
 
+def test_a_secret_in_plain_text_is_taken_from_a_person_only(store: StackStore) -> None:
+    store.save(Snapshot([dynamic(Secret("code"))]), Crypter.create())
+    exported = {"version": 3, "deployment": store.raw() | revealed(store.load()[0])}
+    import_document(store, Crypter.create(), json.dumps(exported), force=True)
+    assert store.load()[0].resources[0].inputs == {"__provider": Secret("code")}
+    text = json.dumps({"version": 3, "checkpoint": {"latest": exported["deployment"]}})
+    store.path.write_text(text, "utf-8")
+    with pytest.raises(EngineError, match="does not authenticate"):
+        store.load()
+
+
+def test_dynamic_code_in_a_pending_operation_is_refused_too(store: StackStore) -> None:
+    store.save(Snapshot([], [Operation(dynamic("code"), "creating")]), Crypter.create())
+    with pytest.raises(EngineError, match=r"stored as plain text"):
+        store.load()
+
+
 def test_a_tampered_secret_is_refused(store: StackStore) -> None:
     store.save(Snapshot([dynamic(Secret("code"))]), Crypter.create())
     text = store.path.read_text("utf-8")
@@ -101,6 +119,8 @@ def test_a_tampered_secret_is_refused(store: StackStore) -> None:
     [
         ('{"version":3,"checkpoint":{"la', "could not read the state"),
         ("[]", "not a checkpoint of Pulumi"),
+        ('{"version":3,"checkpoint":{"latest":[1]}}', "not a checkpoint of Pulumi"),
+        ('{"version":3,"checkpoint":{"latest":{"resources":["x"]}}}', "not a list of resources"),
         ('{"version":99,"checkpoint":{}}', "newer than 3"),
         ('{"version":4,"features":["hooks"],"checkpoint":{}}', "state that uses hooks"),
         ('{"version":3,"checkpoint":{"latest":{"resources":[{"type":"x"}]}}}', "a resource without 'urn'"),
@@ -123,6 +143,11 @@ def test_the_lock_names_its_holder_and_only_cancel_clears_it(store: StackStore) 
     text = str(e.value)
     assert text.startswith("the stack is currently locked by 1 lock(s).")
     assert all(str(holder[k]) in text for k in ("username", "hostname", "pid", "timestamp"))
+    assert "process is gone" not in text
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    lock.path.write_text(json.dumps(holder | {"pid": int(ended.stdout)}))
+    with pytest.raises(EngineError, match="that process is gone, so nothing will release it"):
+        store.lock()
     store.cancel()
     store.lock().release()
     assert store.locks() == []
@@ -131,9 +156,9 @@ def test_the_lock_names_its_holder_and_only_cancel_clears_it(store: StackStore) 
 def test_four_processes_never_hold_the_lock_together(store: StackStore, tmp_path: Path) -> None:
     code = (
         "import sys,time,pathlib\n"
-        "from sandbox.engine.backend import Backend\n"
+        "from sandbox.engine.backend import Backend, StackStore\n"
         "from sandbox.engine.errors import EngineError\n"
-        "s=Backend(sys.argv[1]).stack('p','dev'); held=pathlib.Path(sys.argv[2])\n"
+        "s=StackStore(Backend(sys.argv[1]),'p','dev'); held=pathlib.Path(sys.argv[2])\n"
         "for _ in range(10):\n"
         "    try: lock=s.lock()\n"
         "    except EngineError: time.sleep(0.005); continue\n"
@@ -143,6 +168,18 @@ def test_four_processes_never_hold_the_lock_together(store: StackStore, tmp_path
     running = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     assert [(p.communicate(timeout=50)[1], p.returncode) for p in running] == [("", 0)] * 4
     assert store.locks() == []
+
+
+@pytest.mark.parametrize("salt", ["v1:abc", "v2:YWJj:v1:a:b", "v1:not base64:v1:a:b"])
+def test_a_malformed_salt_is_said(salt: str) -> None:
+    with pytest.raises(EngineError, match=r"^encryptionsalt: not of the form v1:<salt>:<probe>"):
+        Crypter(salt)
+
+
+def test_a_configuration_that_is_no_mapping_is_refused(project: Project) -> None:
+    (project.root / "Pulumi.dev.yaml").write_text("config: [a]\n")
+    with pytest.raises(EngineError, match="`config` is not a mapping"):
+        StackConfig(project, "dev")
 
 
 def test_problems_name_dangling_and_duplicate_resources() -> None:
@@ -158,47 +195,67 @@ def test_problems_name_dangling_and_duplicate_resources() -> None:
 def test_setting_a_value_leaves_the_rest_of_the_file_alone(project: Project) -> None:
     path = project.root / "Pulumi.dev.yaml"
     path.write_text(
-        "# ours\nconfig:\n  aws:region: us-west-2  # where\n  p:services:\n    # 1\n    a-b:\n      arn: x/1\n\n# end\n"
+        "# ours\nencryptionsalt: v1:s\nconfig:\n  aws:region: us-west-2  # where\n  p:services:\n    # 1\n    a-b:\n"
+        "      arn: x/1\n      flow: {a: [1, 2]}\n      list:\n        - 'q'\n\n# end\n"
     )
     config = StackConfig(project, "dev")
-    config.set("p:services", "x/2", secret=False, path="a-b.arn")
-    config.set("p:name", "n: 1", secret=False)
+    config.set("p:services", "a-b.arn", "x/2", secret=False)
+    config.set("p:name", None, "n: 1", secret=False)
+    config.save()
     assert path.read_text() == (
-        "# ours\nconfig:\n  aws:region: us-west-2  # where\n  p:name: 'n: 1'\n  p:services:\n    a-b:\n      arn: x/2\n"
-        "\n# end\n"
+        "# ours\nencryptionsalt: v1:s\nconfig:\n  aws:region: us-west-2  # where\n  p:name: 'n: 1'\n  p:services:\n"
+        "    # 1\n    a-b:\n      arn: x/2\n      flow: {a: [1, 2]}\n      list:\n        - 'q'\n\n# end\n"
     )
-    config.remove("p:name")
-    config.remove("p:services")
-    config.remove("aws:region")
-    assert path.read_text() == "# ours\n\n# end\n"
+    config.remove("p:name", None)
+    config.remove("p:services", "a-b.list[0]")
+    config.save()
+    assert "list: []" in path.read_text()
+    config.remove("p:services", None)
+    config.remove("aws:region", None)
+    config.remove("p:never", "was.there")
+    config.save()
+    assert path.read_text() == "# ours\nencryptionsalt: v1:s\n"
+
+
+def test_a_fresh_stack_gets_its_salt_first(project: Project) -> None:
+    config = StackConfig(project, "dev")
+    config.set("p:b", None, "1", secret=False)
+    config.crypter()
+    config.set("p:a", None, "true", secret=False)
+    config.save()
+    lines = config.path.read_text().splitlines()
+    assert lines[0].startswith("encryptionsalt: v1:")
+    assert lines[1:] == ["config:", "  p:a: 'true'", "  p:b: '1'"]
 
 
 def test_paths_hold_numbers_and_booleans_and_secrets(project: Project) -> None:
     config = StackConfig(project, "dev")
     for path, value, secret in (("l[0]", "5", False), ("l[1]", "true", False), ("s", CANARY, True)):
-        config.set("p:o", value, secret=secret, path=path)
+        config.set("p:o", path, value, secret=secret)
+    config.save()
     assert CANARY not in config.path.read_text()
     entry = StackConfig(project, "dev").entries()["p:o"]
     assert (entry.object, entry.secret) == ({"l": [5, True], "s": CANARY}, True)
     with pytest.raises(EngineError, match="index 7 is out of range"):
-        config.set("p:o", "1", secret=False, path="l[7]")
+        config.set("p:o", "l[7]", "1", secret=False)
 
 
 def test_history_remembers_configuration_as_the_cli_writes_it(store: StackStore, project: Project) -> None:
     config = StackConfig(project, "dev")
-    config.set("p:o", "5", secret=False, path="l[0]")
-    config.set("p:name", "n", secret=False)
-    config.set("p:word", CANARY, secret=True)
+    config.set("p:o", "l[0]", "5", secret=False)
+    config.set("p:name", None, "n", secret=False)
+    config.set("p:word", None, CANARY, secret=True)
+    config.save()
     update = {"kind": "update", "startTime": 0, "endTime": 60, "result": "succeeded", "config": config.values()}
     store.add_history(update)
     (file,) = store.history_folder.glob("*.history.json")
     written = json.loads(file.read_text())["config"]
     assert (written["p:o"], written["p:name"], list(written["p:word"])) == ({"l": [5]}, "n", ["secure"])
-    (masked,) = history(store, config, reveal=False)
+    (masked,) = remembered(store, config, reveal=False)
     plain = {"value": "n", "secret": False}
     listed = {"value": '{"l":[5]}', "objectValue": {"l": [5]}, "secret": False}
     assert masked["config"] == {"p:name": plain, "p:o": listed, "p:word": {"secret": True}}
-    (shown,) = history(store, config, reveal=True)
+    (shown,) = remembered(store, config, reveal=True)
     assert shown["config"]["p:word"] == {"value": CANARY, "secret": True}
 
 
