@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -79,6 +80,8 @@ class Puppet:
                 self.failing: dict[str, tuple[str, ...]] = {}
                 self.calls: list[dict[str, Any]] = []
                 self.watcher: Callable[[str], None] | None = None  # is told "begins" and "ends" of calls
+                self.readers: list[str] = []  # the engine process of each Read, as the connection's peer
+                self.read_seconds = 0.0
 
             def load(self) -> dict[str, Any]:
                 return self.document
@@ -96,11 +99,17 @@ class Puppet:
                 if self.watcher:
                     self.watcher("ends")
 
+        class Witness(provider.Provider):  # type: ignore[name-defined,misc]
+            def Read(self, request: Any, context: Any) -> Any:
+                self.cloud.readers.append(context.peer())
+                time.sleep(self.cloud.read_seconds)
+                return super().Read(request, context)
+
         self.cloud = Memory()
         self._servers, addresses = [], []
         for package, modern in (("testing", True), ("plain", False)):
             server = grpc.server(ThreadPoolExecutor(8))
-            servicer = provider.Provider(package, self.cloud, modern)
+            servicer = Witness(package, self.cloud, modern)
             provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
             addresses.append(f"{package}:{server.add_insecure_port('127.0.0.1:0')}")
             server.start()
@@ -148,7 +157,7 @@ class Puppet:
         """An empty stack and an empty cloud."""
         self.checkpoint.write_text(self._empty)
         self.cloud.document = {"objects": {}, "creates": {}, "writes": {}}
-        self.cloud.failing, self.cloud.calls = {}, []
+        self.cloud.failing, self.cloud.calls, self.cloud.readers = {}, [], []
 
     def run(self, *argv: str) -> tuple[int, str]:
         """(exit code, what was said)"""
