@@ -114,7 +114,7 @@ class Puppet:
             addresses.append(f"{package}:{server.add_insecure_port('127.0.0.1:0')}")
             server.start()
             self._servers.append(server)
-        self._environment = {
+        self.environment = {
             "PATH": os.environ["PATH"],
             "PULUMI_BACKEND_URL": f"file://{folder}/state",
             "PULUMI_HOME": f"{folder}/home",
@@ -169,7 +169,7 @@ class Puppet:
         ):
             for key in [k for k in os.environ if k.startswith("PULUMI_")]:
                 patch.delenv(key)
-            for key, value in self._environment.items():
+            for key, value in self.environment.items():
                 patch.setenv(key, value)
             patch.chdir(self.folder)
             self._settle()
@@ -188,7 +188,7 @@ class Puppet:
         return subprocess.Popen(
             [sys.executable, "-m", "sandbox.engine", *argv],
             cwd=self.folder,
-            env=self._environment | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+            env=self.environment | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

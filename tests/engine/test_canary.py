@@ -18,7 +18,7 @@ from dyn import Keeper
 
 config = pulumi.Config()
 password = config.require_secret("password")
-a = Thing("a", password, map=pulumi.Output.secret({"deep": [{"x": "canary-5f0c9e-tweet"}]}))
+a = Thing("a", password, map=password.apply(lambda p: {"deep": [{"x": p}]}))
 b = Thing("b", "open", secretish=password, replace_key=config.get("key"))
 c = PlainThing("c", secretish=password, list=[password])  # what it echoes under another name no engine can know
 d = Keeper("d", password)

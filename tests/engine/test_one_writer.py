@@ -22,7 +22,9 @@ from tests.engine.stage import Stage, wait_for
 ROUNDS, PROCESSES = 10, 4
 NODES = (Node("a", "a"), Node("b", "b", on=("a",)), Node("c", "c", on=("b",)), Node("d", "d"))
 HOLDER = re.compile(r"created by (\S+)@(\S+) \(pid (\d+)\) at (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*)")
-LOCKED = "the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file"
+LOCKED = (
+    "the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file"
+)
 pytestmark = [pytest.mark.timeout(180), pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 
