@@ -100,7 +100,7 @@ class Puppet:
                     self.watcher("ends")
 
         class Witness(provider.Provider):  # type: ignore[name-defined,misc]
-            def Read(self, request: Any, context: Any) -> Any:
+            def Read(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
                 self.cloud.readers.append(context.peer())
                 time.sleep(self.cloud.read_seconds)
                 return super().Read(request, context)

@@ -182,28 +182,28 @@ class Nonsense(provider_pb2_grpc.ResourceProviderServicer):
             return lambda request, context: answer(context)
         return object.__getattribute__(self, name)
 
-    def CheckConfig(self, r: Any, _: Any) -> Any:
+    def CheckConfig(self, r: Any, _: Any) -> Any:  # noqa: N802
         return pb.CheckResponse(inputs=r.news)
 
-    def DiffConfig(self, r: Any, _: Any) -> Any:
+    def DiffConfig(self, r: Any, _: Any) -> Any:  # noqa: N802
         return pb.DiffResponse(changes=pb.DiffResponse.DIFF_NONE)
 
-    def Configure(self, r: Any, _: Any) -> Any:
+    def Configure(self, r: Any, _: Any) -> Any:  # noqa: N802
         return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
-    def Check(self, r: Any, _: Any) -> Any:
+    def Check(self, r: Any, _: Any) -> Any:  # noqa: N802
         return pb.CheckResponse(inputs=r.news)
 
-    def Diff(self, r: Any, _: Any) -> Any:
+    def Diff(self, r: Any, _: Any) -> Any:  # noqa: N802
         return pb.DiffResponse(changes=pb.DiffResponse.DIFF_SOME, diffs=["value"])
 
-    def Create(self, r: Any, _: Any) -> Any:
+    def Create(self, r: Any, _: Any) -> Any:  # noqa: N802
         return pb.CreateResponse(id="made", properties=r.properties)
 
-    def Update(self, r: Any, _: Any) -> Any:
+    def Update(self, r: Any, _: Any) -> Any:  # noqa: N802
         return pb.UpdateResponse(properties=r.news)
 
-    def Delete(self, r: Any, _: Any) -> Any:
+    def Delete(self, r: Any, _: Any) -> Any:  # noqa: N802
         return empty_pb2.Empty()
 
 
