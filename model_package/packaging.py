@@ -14,6 +14,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,7 +33,6 @@ PARTIAL = ".package-"
 
 NOT_SERVED = (MANIFEST_FILE, LOCK_FILE, "replay.py", "README*", "tests", "__pycache__", "*.pyc", ".*")
 """What a use case's folder holds that its container does not need; the training script and Dockerfile come on top."""
-
 
 ABANDONED_SECONDS = 24 * 3600
 """A half-written package this old is of a process that was killed."""
@@ -62,9 +62,13 @@ def build(use_case: Path, manifest: Manifest, lock: ModelLock, cache: Path) -> A
     if artifact is None:
         model = artifacts.fetch(lock.uri, lock.sha256, cache)
         artifact = pack({lock.file: model, **files}, cache)
+        if changed := seen.changed(files.values()):
+            raise PackagingFailed(f"{changed} changed while it was packaged: package again")
         seen.remember(artifact.path, artifact.object_sha256)
-        write_whole(index, json.dumps({**asdict(artifact), "path": artifact.path.name}).encode())
-    seen.save()
+        with _writing(cache):
+            write_whole(index, json.dumps({**asdict(artifact), "path": artifact.path.name}).encode())
+    with _writing(cache):
+        seen.save()
     return artifact
 
 
@@ -73,23 +77,31 @@ def pack(files: dict[str, Path], folder: Path) -> Artifact:
 
     Raises PackagingFailed; whatever happens, no half package is left under that name.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(folder)
-    handle, name = tempfile.mkstemp(dir=folder, prefix=PARTIAL)
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=PARTIAL)
+        try:
+            with os.fdopen(handle, "wb") as target:
+                written = archive_writer.write(files, target)
+            path = folder / written.digest / "model.tar.gz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    found = tuple(str(pickle) for member, file in sorted(files.items()) for pickle in pickles.in_file(member, file))
+    return Artifact(path, written.digest, written.object_sha256, written.size_bytes, found)
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """What the system says of writing below `folder`, for a person."""
     try:
-        with os.fdopen(handle, "wb") as target:
-            written = archive_writer.write(files, target)
-        path = folder / written.digest / "model.tar.gz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Path(name).replace(path)
+        yield
     except OSError as error:
         raise PackagingFailed(
             f"{folder}: the package cannot be written: {error.strerror or error}; make room there, or mend its rights"
         ) from error
-    finally:
-        Path(name).unlink(missing_ok=True)
-    found = tuple(str(pickle) for member, file in sorted(files.items()) for pickle in pickles.in_file(member, file))
-    return Artifact(path, written.digest, written.object_sha256, written.size_bytes, found)
 
 
 def _remove_abandoned(folder: Path) -> None:

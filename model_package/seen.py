@@ -16,6 +16,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from model_package import artifacts
@@ -31,10 +32,11 @@ class Seen:
         self._path = cache / "seen" / f"{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]}.json"
         self._before = self._read()
         self._now: dict[str, list[int | str]] = {}
+        self._asked: dict[Path, list[int | str]] = {}
 
     def digest(self, file: Path) -> str:
         """SHA-256 of a file, 64 lower-case hex digits; read only if it may have changed. Raises OSError."""
-        signature = _signature(file)
+        signature = self._asked[file] = _signature(file)
         known = self._before.get(os.fspath(file))
         if known and known[:-1] == signature:
             self._now[os.fspath(file)] = known
@@ -48,6 +50,10 @@ class Seen:
     def remember(self, file: Path, digest: str) -> None:
         """Take a digest on trust: of a file that its caller has just written, where nobody else writes."""
         self._now[os.fspath(file)] = [*_signature(file), digest]
+
+    def changed(self, files: Iterable[Path]) -> Path | None:
+        """The first of some files that is not any more what it was when its digest was asked for."""
+        return next((file for file in files if _signature_if_any(file) != self._asked[file]), None)
 
     def save(self) -> None:
         """Keep what is known now; files that were not asked about are forgotten."""
@@ -65,6 +71,13 @@ class Seen:
 def _signature(file: Path) -> list[int | str]:
     stat = file.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev]
+
+
+def _signature_if_any(file: Path) -> list[int | str] | None:
+    try:
+        return _signature(file)
+    except OSError:
+        return None
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -113,6 +113,33 @@ def test_unchanged_input_is_not_even_read(use_case: Path, cache: Path, monkeypat
     assert packaging.build(use_case, MANIFEST, MODEL_LOCK, cache) == first
 
 
+@pytest.mark.parametrize("way", ["written", "removed"])
+def test_a_change_between_looking_and_packaging_is_told(
+    use_case: Path, cache: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index would name a package of other files than its key was made of."""
+    pack = packaging.pack
+
+    def and_then(files: dict[str, Path], folder: Path) -> packaging.Artifact:
+        artifact = pack(files, folder)
+        if way == "written":
+            (use_case / "features.py").write_text("changed, and longer than before\n")
+        else:
+            (use_case / "features.py").unlink()
+        return artifact
+
+    monkeypatch.setattr(packaging, "pack", and_then)
+    with pytest.raises(PackagingFailed, match=r"features\.py changed while it was packaged: package again"):
+        packaging.build(use_case, MANIFEST, MODEL_LOCK, cache)
+    assert not (cache / "packages").exists()
+
+
+def test_a_cache_that_cannot_be_made_is_told(use_case: Path, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PackagingFailed, match="the package cannot be written: Not a directory; make room there"):
+        packaging.pack({"inference.py": use_case / "inference.py"}, tmp_path / "file" / "cache")
+
+
 def test_pickles_are_reported_and_remembered(use_case: Path, cache: Path) -> None:
     (use_case / "table.pkl").write_bytes(b"\x80\x04cposix\nsystem\n.")
     line = "code/table.pkl: a pickle, which can run any code when it is loaded; it imports posix.system (1 GLOBAL)"
