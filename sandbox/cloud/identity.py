@@ -54,10 +54,10 @@ def principal(caller: str) -> Principal:
     return Principal(account, caller, str(known))
 
 
-def role_principal(role_arn: str) -> Principal:
+def role_principal(role_arn: str, session: str) -> Principal:
     """An AWS service that works with that role, as SageMaker does with an execution role."""
     account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
-    return Principal(account, f"arn:{PARTITION}:sts::{account}:assumed-role/{name}/SageMaker", role_arn)
+    return Principal(account, f"arn:{PARTITION}:sts::{account}:assumed-role/{name}/{session}", role_arn)
 
 
 def principal_exists(named: str) -> bool:

@@ -200,7 +200,7 @@ def _forwarder(attempt: _Attempt) -> Principal:
     """Who puts a forwarded event: the target's role; without one the rule's account (rules from before March 2023)."""
     role_arn = attempt.target.get("RoleArn")
     if role_arn:
-        return identity.role_principal(role_arn)
+        return identity.role_principal(role_arn, "events")
     account = attempt.sender.scope.account
     return Principal(account, f"arn:aws:iam::{account}:root")
 

@@ -196,7 +196,7 @@ def _readable(url: str, role_arn: str | None, scope: Scope) -> bool:
     if bucket.region_name != scope.region:
         return False
     if role_arn:
-        principal = identity.role_principal(role_arn)
+        principal = identity.role_principal(role_arn, "SageMaker")
         if not bucket_policies.object_permitted(principal, bucket, key):
             return False
         if not bucket_policies.decryptable(principal, bucket, key):

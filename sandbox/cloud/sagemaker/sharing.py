@@ -57,6 +57,6 @@ def require(store: Store, call: Call, operation: str, named: Any) -> None:
 
 def pullable(repository: Repository, role_arn: str) -> bool:
     """Whether the repository's policy lets that role of another account pull images."""
-    asking = identity.role_principal(role_arn)
+    asking = identity.role_principal(role_arn, "SageMaker")
     requests = (Request(asking, action, repository.arn) for action in PULL)
     return all(evaluate(repository.policy, request) is Verdict.ALLOWED for request in requests)
