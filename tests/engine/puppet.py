@@ -68,7 +68,9 @@ class Puppet:
     """A stack whose program is a list of nodes. Use as a context manager."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.nodes, self.urns = folder, (), []  # type: ignore[var-annotated]
+        self.folder = folder
+        self.nodes: tuple[Node, ...] = ()
+        self.urns: list[str] = []
         provider = importlib.import_module("tests.engine.cases.testing_provider")
 
         class Memory(provider.Cloud):  # type: ignore[name-defined,misc]
@@ -264,7 +266,7 @@ def _register(monitor: Any, nodes: tuple[Node, ...], urns: list[str]) -> None:
 
 def _request(node: Node, made: dict[str, Any], stack: str, own: str) -> Any:
     parent = made[node.parent].urn if node.parent in made else stack
-    common = {"name": node.name, "parent": parent, "protect": node.protect, "acceptSecrets": True}
+    common: dict[str, Any] = {"name": node.name, "parent": parent, "protect": node.protect, "acceptSecrets": True}
     aliases = [alias_pb2.Alias(spec=alias_pb2.Alias.Spec(name=node.alias))] if node.alias else []
     on = [made[label] for label in node.on if label in made]
     needs = [r.urn for r in on]
