@@ -18,7 +18,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_package import archives
+from model_package import archive_writer
 from model_package.errors import PackagingFailed
 from model_package.manifest import FILE_NAME as MANIFEST_FILE
 from model_package.manifest import Manifest
@@ -45,7 +45,7 @@ def build_context(use_case: Path, manifest: Manifest, cache: Path) -> BuildConte
         return None
     content = io.BytesIO()
     try:
-        written = archives.write(context_files(use_case, manifest.dockerfile), content)
+        written = archive_writer.write(context_files(use_case, manifest.dockerfile), content)
     except OSError as error:
         raise PackagingFailed(f"{error.filename} cannot be read: {error.strerror}") from error
     path = cache / "contexts" / written.digest / "context.tar.gz"
