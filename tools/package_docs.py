@@ -31,10 +31,12 @@ NAMES = {"str": "text", "int": "whole number", "float": "number", "bool": "true 
 
 def text() -> str:
     """The page."""
-    return "\n".join([HEAD, *_section("package.yaml", Manifest)])
+    return "\n".join([HEAD, *_section("package.yaml", Manifest, set())])
 
 
-def _section(title: str, kind: type[Document]) -> Iterator[str]:
+def _section(title: str, kind: type[Document], told: set[type[Document]]) -> Iterator[str]:
+    """A table of the type's fields, then those of the types in it; `told` has the types that have theirs."""
+    told.add(kind)
     summary = (kind.__doc__ or "").strip().splitlines()[0]
     yield f"## {title}\n\n{summary}\n"
     yield "| field | type | allowed | default | meaning |\n| --- | --- | --- | --- | --- |"
@@ -47,7 +49,8 @@ def _section(title: str, kind: type[Document]) -> Iterator[str]:
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
     yield ""
     for key, inner in nested:
-        yield from _section(key, inner)
+        if inner not in told:
+            yield from _section(key, inner, told)
 
 
 def _type(annotation: Any) -> str:

@@ -340,6 +340,7 @@ def test_reasons_are_brought_into_form() -> None:
 def test_a_registration_carries_what_the_lock_says() -> None:
     values = metadata.of_registration(MODEL_LOCK, "d" * 64, "o" * 64, "")
     assert values == {
+        "understudy.schema": "1",
         "understudy.artifact_digest": "d" * 64,
         "understudy.object_sha256": "o" * 64,
         "understudy.training_job": "tumor-triage-1",
