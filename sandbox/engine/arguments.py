@@ -44,11 +44,16 @@ COMMANDS = {
     "plugin ls": ("cli.plugins", "--json --project"),
     "install": ("cli.install", "--no-plugins --no-dependencies --reinstall"),
 }
+# How many words may follow a command; none where it is not listed.
+WORDS = {"config get": 1, "config set": 2, "config rm": 1, "config rm-all": 1000, "stack init": 1, "stack select": 1,
+         "stack rm": 1, "stack output": 1, "cancel": 1}  # fmt: skip
 SHORT = {"-s": "--stack", "-C": "--cwd", "-y": "--yes", "-j": "--json", "-m": "--message", "-p": "--parallel",
          "-f": "--skip-preview", "-v": "--verbose", "-h": "--help", "-r": "--refresh", "-d": "--debug", "-a": "--all",
          "-i": "--show-ids"}  # fmt: skip
 ALIASES = {"update": "up", "pre": "preview", "history": "stack history", "config remove": "config rm"}
-# What Pulumi has and this engine has not.
+# What Pulumi has and this engine has not: commands and options.
+FOREIGN = """about ai console convert convert-trace deployment env gen-completion gen-markdown help import login logout
+    logs new org package plugin policy query replay-events schema state template view-trace watch config stack"""
 REFUSED = """--target --target-dependents --target-replace --exclude --exclude-dependents --policy-pack
     --policy-pack-config --plan --save-plan --continue-on-error --client --remote --import-file --attach-debugger
     --tracing --profiling --clear-pending-creates --import-pending-creates"""
@@ -114,6 +119,8 @@ def parse(argv: list[str]) -> Arguments:
                     raise EngineError(f"flag needs an argument: {option}")
                 value = following
             out.options.append((option, value if known[option] or eq else "true"))
+    if len(out.positional) > WORDS.get(command, 0):
+        raise EngineError(f"`pulumi {command}` takes {WORDS.get(command, 0)} argument(s), not {len(out.positional)}")
     return out
 
 
@@ -138,4 +145,6 @@ def _command(argv: list[str]) -> tuple[str, list[str]]:
             return name, [a for j, a in enumerate(argv) if j not in words[:n]]
     if not words:
         raise EngineError("a command is expected, such as preview, up or stack ls")
+    if argv[words[0]] not in FOREIGN.split():
+        raise EngineError(f'unknown command "{argv[words[0]]}" for "pulumi"')
     raise RefusedError(f"command `pulumi {' '.join(argv[w] for w in words)}`")

@@ -24,11 +24,16 @@ def main(argv: list[str]) -> int:
         return code or 0
     except EngineError as e:
         sys.stderr.write(f"error: {e}\n")
-        return 1
+        return e.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("error: canceled\n")
         return 1
     except BrokenPipeError:
+        return 1
+    except OSError as e:
+        if e.filename is None:
+            raise
+        sys.stderr.write(f"error: {e.filename}: {e.strerror}\n")
         return 1
 
 

@@ -1,6 +1,7 @@
 """What a person of the engine may see go wrong.
 
 EngineError: what, where and what to do; printed as `error: …`, exit code 1.
+  ConfirmationError, NoStackError: those with an exit code of their own, as in Pulumi.
   RefusedError: a Pulumi feature this engine knows by name and does not have.
   ProviderError: a provider's answer to a call was an error.
   InitError: a provider created or updated an object that did not become ready.
@@ -14,6 +15,20 @@ from typing import Any
 
 class EngineError(Exception):
     """A failure that is the user's to repair; the message is complete."""
+
+    exit_code = 1
+
+
+class ConfirmationError(EngineError):
+    """A command that would ask a person, who is not there."""
+
+    exit_code = 2
+
+
+class NoStackError(EngineError):
+    """The stack that is meant does not exist."""
+
+    exit_code = 6
 
 
 class RefusedError(EngineError):

@@ -14,7 +14,7 @@ from sandbox.engine.arguments import Arguments
 from sandbox.engine.backend import StackStore
 from sandbox.engine.config import Entry
 from sandbox.engine.display import Display
-from sandbox.engine.errors import EngineError, ProviderError
+from sandbox.engine.errors import ConfirmationError, EngineError, ProviderError
 from sandbox.engine.executor import Executor, Options
 from sandbox.engine.journal import Journal
 from sandbox.engine.monitor import Target, serve
@@ -36,7 +36,10 @@ def deploy(a: Arguments) -> int:
     store = here.store()
     preview = a.command == "preview" or a.has("--preview-only")
     if not preview and not a.has("--yes") and not a.has("--skip-preview"):
-        raise EngineError("--yes or --skip-preview must be passed in to proceed when running in non-interactive mode")
+        raise ConfirmationError(
+            "--yes or --skip-preview or --preview-only must be passed in to proceed when running in "
+            "non-interactive mode"
+        )
     options = Options(
         preview=preview,
         parallel=a.number("--parallel", MOST_AT_ONCE),
@@ -70,6 +73,7 @@ class Operation:
         self.base, crypter = store.load()
         self.entries: dict[str, Entry] = self.config.entries()
         sealing = crypter or self.config.crypter()
+        sealing.key()  # a wrong passphrase is said before anything is done
         self.report = self._report()
         project = here.project
         self.plugins = Plugins(project.interpreter, project.program, project.name, self._outputs_of)

@@ -39,7 +39,7 @@ class Refresh:
         self._executor.reporter.before(step)
         op = "same"
         try:
-            if old.custom and not old.is_provider:
+            if old.custom and not old.is_provider and not old.pending_replacement:  # that one is known to be gone
                 if self._executor.stopped.is_set():
                     return old
                 op = self._reread(step, old)

@@ -140,13 +140,14 @@ def changed_keys(old: Properties, new: Properties) -> list[str]:
 def waves(steps: list[Step]) -> list[list[Step]]:
     """Deletes in the order they may run: a resource goes in a later wave than everything that needs it.
 
-    As in Pulumi a wave is a distance from the roots, so what nothing needs, and needs nothing, goes last.
+    As in Pulumi a wave is a distance from the roots, so what nothing needs, and needs nothing, goes last. Of
+    entries with one URN (replaced ones that could not be deleted) the newest starts first; `steps` has it last.
     """
     left = list(steps)
     out: list[list[Step]] = []
     while left:
         urns = {s.urn for s in left}
         wave = [s for s in left if not (s.resource.needs() - {s.urn}) & urns] or left
-        out.append(wave)
+        out.append(wave[::-1])
         left = [s for s in left if s not in wave]
     return out[::-1]

@@ -12,7 +12,7 @@ from sandbox.engine import project
 from sandbox.engine.arguments import Arguments
 from sandbox.engine.backend import ORGANIZATION, Backend, StackStore
 from sandbox.engine.config import StackConfig
-from sandbox.engine.errors import EngineError, RefusedError
+from sandbox.engine.errors import EngineError, NoStackError, RefusedError
 
 NAMING = ("cancel", "stack init", "stack select", "stack rm")  # commands whose first word may be a stack
 
@@ -83,7 +83,7 @@ class Workspace:
         """The stack's files. Raises EngineError when there is no such stack."""
         store = self.anystore()
         if not store.exists():
-            raise EngineError(f"no stack named '{store.name}' found")
+            raise NoStackError(f"no stack named '{store.name}' found")
         return store
 
     def config(self) -> StackConfig:

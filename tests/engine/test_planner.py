@@ -242,6 +242,13 @@ def test_waves_delete_dependents_first_and_the_unrelated_last() -> None:
     assert [sorted(ops(w)) for w in waves(steps)] == [["delete b"], ["delete a", "delete k"]]
 
 
+def test_of_entries_with_one_urn_the_newest_starts_first() -> None:
+    newest, older, oldest = old("a"), old("a", delete=True), old("a", delete=True)
+    dependent = old("b", dependencies=[urn("a")])
+    steps = Planner(Snapshot([newest, dependent, older, oldest])).deletions()
+    assert [[s.old for s in wave] for wave in waves(steps)] == [[dependent], [newest, older, oldest]]
+
+
 def test_a_failed_check_names_type_name_property_and_value() -> None:
     generator = Planner(Snapshot()).plan(goal("a", {"v": "bad", "s": Secret("x")}))
     next(generator)
