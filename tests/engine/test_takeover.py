@@ -103,7 +103,7 @@ def test_a_stack_changes_hands(engines: dict[str, Stage], maker: str, taker: str
     failed = took.destroy(check=False)  # b is protected
     assert failed.returncode == 1
     made.destroy("--exclude-protected")
-    assert set(made.ids()) == set(took.ids()) == {"a", "b", "n"}
+    assert set(made.ids()) == set(took.ids()) == {"a", "b", "d", "n"}  # n inherits protection, and needs d
 
 
 @pytest.mark.parametrize(("maker", "taker"), [("embedded", "cli"), ("cli", "embedded")])
@@ -126,5 +126,4 @@ def test_an_interrupted_operation_changes_hands(engines: dict[str, Stage], maker
     assert WARNING in up.stdout + up.stderr
     assert took.ids() == {"a": "a-1", "b": "b-2"}
     assert pending(took.deployment()) == [("creating", urn)]  # kept for a person to judge, by both
-    done = made.preview("--expect-no-changes")
-    assert WARNING in done.stdout + done.stderr
+    made.preview("--expect-no-changes")
