@@ -219,7 +219,7 @@ def test_a_version_is_previewed_registered_once_and_left_to_people(
     replaced = project.run("up", "--yes")
     assert '"2"' in replaced
     assert f"{arn} stays in the registry" in replaced
-    assert versions(lab, group) == [arn[:-1] + "2", arn]
+    assert versions(lab, group) == [arn, arn[:-1] + "2"]
 
 
 def test_a_registration_that_is_refused_leaves_nothing_behind(project: Project, lab: Any, unique: Any) -> None:
