@@ -15,36 +15,25 @@ from components.capture_bus import CaptureBus, CaptureBusArgs, sources
 from components.capture_reader import CaptureReader, CaptureReaderArgs, bucket_grants
 from components.capture_store import CaptureStore, CaptureStoreArgs
 from components.encryption import EncryptionKey, EncryptionKeyArgs
-from components.function import FunctionLayer, FunctionLayerArgs
-from components.function_code import LayerMissingError
+from components.errors import MistakeError
 from components.inference_service import (
-    CandidateMissingError,
     InferenceService,
     InferenceServiceArgs,
     Production,
     Registering,
-    needs_functions,
+    function_layer,
 )
 from components.model_registry import ModelRegistry, ModelRegistryArgs
 from components.naming import Scope
 from components.tags import tagging
-from components.traffic_replay import TransformMissingError
-from components.vending import OwnAccountError, consumers
+from components.vending import consumers
 from model_package.errors import ModelPackageError
-from settings import ServiceSettings, Settings
+from settings import Settings
 
 ROOT = Path(__file__).resolve().parent
-PERSONS_MISTAKES = (
-    settings.SettingsError,
-    ModelPackageError,
-    LayerMissingError,
-    CandidateMissingError,
-    TransformMissingError,
-    OwnAccountError,
-)
+PERSONS_MISTAKES = (settings.SettingsError, ModelPackageError, MistakeError)
 GARBAGE_THRESHOLD = 100_000
 """New objects before Python looks for garbage (its own default: 700)."""
-Services = dict[str, ServiceSettings]
 
 
 def where(config: Settings) -> Scope:
@@ -58,20 +47,13 @@ def where(config: Settings) -> Scope:
     )
 
 
-def layer(config: Settings, services: Services) -> pulumi.Output[str] | None:
-    """The functions' libraries, where some service has a function."""
-    if not any(needs_functions(service, config.delivery) for service in services.values()):
-        return None
-    return FunctionLayer("functions", FunctionLayerArgs(ROOT)).arn
-
-
 def registering(config: Settings, scope: Scope) -> dict[str, Any]:
     """Shadow: a registry, and every use case that has been trained."""
     use_cases = {name: service.use_case for name, service in config.services.items()}
     registry = ModelRegistry("registry", ModelRegistryArgs(scope, use_cases, consumers(scope, config.registry)))
     builds = {name: build(ROOT / "use_cases" / use_case, ROOT) for name, use_case in use_cases.items()}
     trained = {name: candidate for name, candidate in builds.items() if candidate}
-    layer_arn = layer(config, {name: config.services[name] for name in trained})
+    layer_arn = function_layer([config.services[name] for name in trained], config.delivery, ROOT)
     elsewhere = sources(scope, config.services)
     bus = CaptureBus("captures", CaptureBusArgs(scope, elsewhere)).bus if elsewhere else None
     services = {}
@@ -98,7 +80,7 @@ def running(config: Settings, scope: Scope) -> dict[str, Any]:
     key = EncryptionKey("alarms", EncryptionKeyArgs(scope, "Alarm topics", services=["cloudwatch.amazonaws.com"]))
     environment = Production(store.bucket, key.arn, config.delivery)
     deployed = {name: service for name, service in config.services.items() if service.model_package_arn}
-    layer_arn = layer(config, deployed)
+    layer_arn = function_layer(deployed.values(), config.delivery, ROOT)
     services = {}
     for name, service in deployed.items():
         args = InferenceServiceArgs(scope, config.stack, service, environment, ROOT, layer_arn, config.signing)

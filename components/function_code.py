@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pulumi
 
+from components.errors import MistakeError
+
 OUTPUT = Path(".understudy/functions")
 LAYER_SOURCE = Path(".understudy/layers/functions")
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -18,7 +20,7 @@ FORMAT = b"1"
 """Part of a zip's digest: raise it when the way of writing changes."""
 
 
-class LayerMissingError(Exception):
+class LayerMissingError(MistakeError):
     """The functions' third-party code has not been installed yet."""
 
 

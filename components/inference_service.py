@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pulumi
 
 from components.candidate import Build, Candidate, CandidateArgs, build, container_of
+from components.errors import MistakeError
+from components.function import FunctionLayer, FunctionLayerArgs
 from components.model_endpoint import Container, ModelEndpoint, ModelEndpointArgs
 from components.model_registry import ModelRegistry
 from components.monitoring import Monitoring, MonitoringArgs
@@ -21,7 +24,7 @@ from model_package.signing import read_public_key
 from settings import Delivery, ModelPackageArn, ServiceSettings, Signing
 
 
-class CandidateMissingError(Exception):
+class CandidateMissingError(MistakeError):
     """A shadow variant names a use case that was never trained."""
 
 
@@ -66,9 +69,13 @@ class InferenceServiceArgs:
         return read_public_key(self.root, self.signing.public_key) if self.signing else None
 
 
-def needs_functions(service: ServiceSettings, delivery: Delivery | None) -> bool:
-    """Whether the service has a function, so that the stack needs their layer."""
-    return bool(service.replay or delivery or service.alarms.prediction_accuracy)
+def function_layer(
+    services: Iterable[ServiceSettings], delivery: Delivery | None, root: Path
+) -> pulumi.Output[str] | None:
+    """ARN of a stack's layer with the functions' libraries, which is made where some service has a function."""
+    if not any(service.replay or delivery or service.alarms.prediction_accuracy for service in services):
+        return None
+    return FunctionLayer("functions", FunctionLayerArgs(root)).arn
 
 
 def _is_elsewhere(args: InferenceServiceArgs) -> bool:

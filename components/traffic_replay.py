@@ -16,6 +16,7 @@ import pulumi_aws as aws
 
 from components import policies
 from components.capture_store import CAPTURE_PREFIX
+from components.errors import MistakeError
 from components.function import Function, FunctionArgs
 from components.naming import Scope, logical
 from model_package.manifest import Comparison
@@ -65,7 +66,7 @@ def object_created(bucket: str, prefix: str) -> str:
     return json.dumps({"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": detail})
 
 
-class TransformMissingError(Exception):
+class TransformMissingError(MistakeError):
     """The configuration asks for a transformation that the use case does not have."""
 
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from components import policies
+from components.errors import MistakeError
 from components.naming import Scope, bucket_arn, logical
 from settings import Registry
 
 
-class OwnAccountError(Exception):
+class OwnAccountError(MistakeError):
     """The configuration grants something to the account that the stack is in."""
 
 
