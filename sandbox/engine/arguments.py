@@ -120,7 +120,8 @@ def parse(argv: list[str]) -> Arguments:
                 value = following
             out.options.append((option, value if known[option] or eq else "true"))
     if len(out.positional) > WORDS.get(command, 0):
-        raise EngineError(f"`pulumi {command}` takes {WORDS.get(command, 0)} argument(s), not {len(out.positional)}")
+        given = " ".join(out.positional)
+        raise EngineError(f"`pulumi {command}` takes {WORDS.get(command, 0)} argument(s), not {given!r}")
     return out
 
 

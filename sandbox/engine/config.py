@@ -50,12 +50,11 @@ class StackConfig:
         self.raw = read_yaml(self.path) if self.path.exists() else {}
         if not isinstance(self.raw.get("config") or {}, dict):
             raise EngineError(f"{self.path}: `config` is not a mapping of keys to values")
-        self._crypter: Crypter | None = None
+        salt = self.raw.get("encryptionsalt")
+        self._crypter = Crypter(str(salt)) if salt else None
 
     def crypter(self) -> Crypter:
         """The stack's crypter; a stack without a salt gets one, which is written."""
-        if self._crypter is None and self.raw.get("encryptionsalt"):
-            self._crypter = Crypter(str(self.raw["encryptionsalt"]))
         if self._crypter is None:
             self._crypter = Crypter.create()
             self._document.insert(0, "encryptionsalt", self._crypter.salt)

@@ -195,7 +195,8 @@ def test_problems_name_dangling_and_duplicate_resources() -> None:
 def test_setting_a_value_leaves_the_rest_of_the_file_alone(project: Project) -> None:
     path = project.root / "Pulumi.dev.yaml"
     path.write_text(
-        "# ours\nencryptionsalt: v1:s\nconfig:\n  aws:region: us-west-2  # where\n  p:services:\n    # 1\n    a-b:\n"
+        "# ours\nencryptionsalt: v1:YWJj:v1:a:b\n"
+        "config:\n  aws:region: us-west-2  # where\n  p:services:\n    # 1\n    a-b:\n"
         "      arn: x/1\n      flow: {a: [1, 2]}\n      list:\n        - 'q'\n\n# end\n"
     )
     config = StackConfig(project, "dev")
@@ -203,7 +204,8 @@ def test_setting_a_value_leaves_the_rest_of_the_file_alone(project: Project) -> 
     config.set("p:name", None, "n: 1", secret=False)
     config.save()
     assert path.read_text() == (
-        "# ours\nencryptionsalt: v1:s\nconfig:\n  aws:region: us-west-2  # where\n  p:name: 'n: 1'\n  p:services:\n"
+        "# ours\nencryptionsalt: v1:YWJj:v1:a:b\n"
+        "config:\n  aws:region: us-west-2  # where\n  p:name: 'n: 1'\n  p:services:\n"
         "    # 1\n    a-b:\n      arn: x/2\n      flow: {a: [1, 2]}\n      list:\n        - 'q'\n\n# end\n"
     )
     config.remove("p:name", None)
@@ -214,7 +216,7 @@ def test_setting_a_value_leaves_the_rest_of_the_file_alone(project: Project) -> 
     config.remove("aws:region", None)
     config.remove("p:never", "was.there")
     config.save()
-    assert path.read_text() == "# ours\nencryptionsalt: v1:s\n"
+    assert path.read_text() == "# ours\nencryptionsalt: v1:YWJj:v1:a:b\n"
 
 
 def test_a_fresh_stack_gets_its_salt_first(project: Project) -> None:
