@@ -141,7 +141,7 @@ def test_errors_are_those_the_sdk_knows(make: Callable[[str], auto.Stack], tmp_p
     [
         (["up", "--target", "x"], "option --target: not supported by the embedded engine"),
         (["up", "--nonsense"], "unknown flag: --nonsense"),
-        (["up"], "--yes or --skip-preview must be passed in"),
+        (["up"], "--yes or --skip-preview or --preview-only must be passed in"),
         (["policy", "ls"], "command `pulumi policy ls`: not supported"),
         (["stack", "init", "a b"], "a stack name may hold"),
         (["config", "get", "gone", "--stack", "dev"], "configuration key 'gone' not found for stack 'dev'"),
