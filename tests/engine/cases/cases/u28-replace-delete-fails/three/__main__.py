@@ -1,7 +1,0 @@
-import pulumi
-from pulumi import ResourceOptions as Opts
-
-from sdk import *
-
-a = Thing("a", "v", replace_key="3")
-b = Thing("b", a.id)

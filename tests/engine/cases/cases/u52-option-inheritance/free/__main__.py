@@ -1,6 +1,0 @@
-import pulumi
-from pulumi import ResourceOptions as Opts
-
-from sdk import *
-
-k = Component("k")
