@@ -35,13 +35,14 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._readers: list[threading.Thread] = []
 
     def begin(self, job: dict[str, Any], said: Callable[[str, str], None], ended: Callable[[], None]) -> None:
         """`said` gets (severity, line) for what the program prints; `ended` is called when it is over."""
         process = self._process
         if not (process.stdin and process.stdout and process.stderr):
             raise AssertionError("the program's streams are pipes")
-        readers = [
+        readers = self._readers = [
             threading.Thread(target=_read, args=(stream, severity, said), daemon=True)
             for stream, severity in ((process.stdout, "info"), (process.stderr, "info#err"))
         ]
@@ -69,9 +70,14 @@ class Program:
         return "" if self.exit_code == REPORTED else text
 
     def kill(self) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        process = self._process
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        # Once it has begun, each stream is closed by the one who uses it.
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream and not self._readers:
+                stream.close()
 
 
 def _read(stream: IO[str], severity: str, on_line: Callable[[str, str], None]) -> None:

@@ -137,25 +137,25 @@ def test_errors_are_those_the_sdk_knows(make: Callable[[str], auto.Stack], tmp_p
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "message", "code"),
     [
-        (["up", "--target", "x"], "option --target: not supported by the embedded engine"),
-        (["up", "--nonsense"], "unknown flag: --nonsense"),
-        (["up"], "--yes or --skip-preview or --preview-only must be passed in"),
-        (["policy", "ls"], "command `pulumi policy ls`: not supported"),
-        (["stack", "init", "a b"], "a stack name may hold"),
-        (["config", "get", "gone", "--stack", "dev"], "configuration key 'gone' not found for stack 'dev'"),
-        (["stack", "output", "gone", "--stack", "dev"], "current stack does not have output property 'gone'"),
+        (["up", "--target", "x"], "option --target: not supported by the embedded engine", 1),
+        (["up", "--nonsense"], "unknown flag: --nonsense", 1),
+        (["up"], "--yes or --skip-preview or --preview-only must be passed in", 2),
+        (["policy", "ls"], "command `pulumi policy ls`: not supported", 1),
+        (["stack", "init", "a b"], "a stack name may hold", 1),
+        (["config", "get", "gone", "--stack", "dev"], "configuration key 'gone' not found for stack 'dev'", 1),
+        (["stack", "output", "gone", "--stack", "dev"], "current stack does not have output property 'gone'", 1),
     ],
 )
 def test_what_is_wrong_on_the_command_line_is_said(
-    make: Callable[[str], auto.Stack], arguments: list[str], message: str
+    make: Callable[[str], auto.Stack], arguments: list[str], message: str, code: int
 ) -> None:
     stack = make("dev")
     with pytest.raises(auto.CommandError) as e:
         stack.workspace.pulumi_command.run(arguments, stack.workspace.work_dir, stack.workspace.env_vars)
     assert f"error: {message}" in str(e.value)
-    assert "code: 1" in str(e.value)
+    assert f"code: {code}\n" in str(e.value)
 
 
 def test_destroy_leaves_what_is_protected_and_what_it_needs_when_asked(make: Callable[[str], auto.Stack]) -> None:
