@@ -26,8 +26,11 @@ METRICS_FILE = "metrics.json"
 """What a training script may leave beside its model: {name: number}."""
 
 
-def lock_of(job: TrainingJob, use_case: str, training_bucket: str) -> ModelLock:
-    """Take the model file out of the job's archive and put it where its digest says."""
+def lock_of(job: TrainingJob, use_case: str, training_bucket: str, image: str | None) -> ModelLock:
+    """Take the model file out of the job's archive and put it where its digest says.
+
+    `image` serves the model; None: the image that trained it is named, and one of the use case's own serves it.
+    """
     bucket, key = split_uri(str(job.model_artifacts.s3_model_artifacts))
     s3 = boto3.client("s3")
     with tempfile.TemporaryDirectory() as folder:
@@ -40,7 +43,7 @@ def lock_of(job: TrainingJob, use_case: str, training_bucket: str) -> ModelLock:
         uri=f"s3://{training_bucket}/{target}",
         sha256=taken.sha256,
         file=taken.name,
-        image=str(job.algorithm_specification.training_image),
+        image=image or str(job.algorithm_specification.training_image),
         training_job=str(job.training_job_name),
         training_job_arn=str(job.training_job_arn),
         author=caller_arn(),

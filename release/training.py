@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from model_package.lock import ModelLock, load_lock, write_lock
-from model_package.manifest import Manifest, load_manifest
+from model_package.manifest import Framework, Manifest, load_manifest
 from release.arns import service_name
 from release.console import Output
 from release.errors import FailedError, MissingError, UsageError
@@ -27,6 +27,7 @@ from release.git import Repository
 from release.records import split_uri
 from release.trained import lock_of
 from release.workspace import Environment, Project
+from settings.models import ServiceSettings
 
 if TYPE_CHECKING:
     from sagemaker.core.resources import TrainingJob
@@ -73,7 +74,8 @@ def train(project: Project, order: Order, output: Output) -> dict[str, Any]:
         output.say(f"Finish it with `understudy train {order.use_case} --job {name}`.")
         return told
     _await_end(job, output)
-    lock = lock_of(job, order.use_case, environment.output("trainingBucket"))
+    image = serving_image(manifest, environment, order.use_case, _region())
+    lock = lock_of(job, order.use_case, environment.output("trainingBucket"), image)
     unchanged = lock == load_lock(folder)
     path = write_lock(folder, lock)
     commit = repository.commit(path, _message(order.use_case, lock))
@@ -183,18 +185,27 @@ def training_image(manifest: Manifest, environment: Environment, use_case: str, 
             do="Name the AWS framework image that trains it, `training: {framework: {name: …, version: …}}`, or set "
             f"the service's `image` in {environment.file.path.name} to one that does both.",
         )
+    return _framework_image(framework, "training", manifest.training.instance_type, use_case, region)
+
+
+def serving_image(manifest: Manifest, environment: Environment, use_case: str, region: str) -> str | None:
+    """AWS's framework image that serves; PyTorch's is another than the one that trains. None for a Dockerfile.
+
+    Whether it is the image for processors or for graphics cards follows from the stack's `instanceType`.
+    """
+    if manifest.framework is None:
+        return None
+    settings = environment.file.services().get(service_name(use_case), {})
+    instance_type = str(settings.get("instanceType", ServiceSettings.model_fields["instance_type"].default))
+    return _framework_image(manifest.framework, "inference", instance_type, use_case, region)
+
+
+def _framework_image(framework: Framework, scope: str, instance_type: str, use_case: str, region: str) -> str:
     from sagemaker.core import image_uris
 
+    given = {"version": framework.version, "instance_type": instance_type, "image_scope": scope}
     try:
-        return str(
-            image_uris.retrieve(
-                framework.name,
-                region,
-                version=framework.version,
-                instance_type=manifest.training.instance_type,
-                image_scope="training",
-            )
-        )
+        return str(image_uris.retrieve(framework.name, region, **given))
     except ValueError as error:
         raise UsageError(f"No such framework image: {error}", where=f"{use_case}/package.yaml: framework") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +34,12 @@ class Project:
 
     @property
     def interpreter(self) -> str:
-        """The Python that runs the program. Raises EngineError when the named virtualenv is not there."""
+        """The Python that runs the program: the named virtualenv's, PULUMI_PYTHON_CMD, or the engine's own.
+
+        Raises EngineError when the virtualenv is not there.
+        """
         if not self.virtualenv:
-            return sys.executable
+            return os.environ.get("PULUMI_PYTHON_CMD") or sys.executable
         folder = self.root / self.virtualenv
         python = folder / "bin" / "python"
         if not python.exists():
@@ -94,15 +98,7 @@ def _configuration(name: str, declared: dict[str, Any]) -> tuple[dict[str, Any],
     required: set[str] = set()
     for key, given in declared.items():
         full = key if ":" in key else f"{name}:{key}"
-        schema = isinstance(given, dict) and given.keys() & {
-            "type",
-            "default",
-            "value",
-            "description",
-            "secret",
-            "items",
-        }
-        if not schema:
+        if not (isinstance(given, dict) and given.keys() & SCHEMA):
             defaults[full] = given
         elif "value" in given or "default" in given:
             defaults[full] = given.get("value", given.get("default"))

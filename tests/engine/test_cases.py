@@ -1,7 +1,8 @@
 """Every recorded case: what this engine does is held against what Pulumi's did.
 
-The recording's own harness (`cases/record.py`, `cases/judge.py`) runs and compares; only what is no deployment is
-called in this process instead of a new one, as it would cost most of the time.
+The recording's own harness (`cases/record.py`, `cases/judge.py`) runs and compares. Starting Python would cost most of
+the time: deployments, programs and providers are forks of one that is warm, and other commands are called in this
+process. What is interrupted or killed is started cold.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +21,8 @@ from typing import Any
 import pytest
 
 from sandbox.engine.cli import main
+from sandbox.engine.secrets import Crypter
+from tests.engine.warm import SALT, Warm
 
 HERE = Path(__file__).parent / "cases"
 ROOT = Path(__file__).parents[2]
@@ -39,8 +43,15 @@ pytestmark = [
 NAMES = sorted(p.name for p in (HERE / "cases").iterdir())
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    warm = Warm()
+    yield warm
+    warm.close()
+
+
 @pytest.fixture
-def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType]:
+def harness(warm: Warm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType]:
     """(record, judge), with a `pulumi` that is this engine and a folder of the test's own."""
     monkeypatch.syspath_prepend(str(HERE))
     record, judge = importlib.import_module("record"), importlib.import_module("judge")
@@ -49,11 +60,14 @@ def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType
     command.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m sandbox.engine "$@"\n')
     command.chmod(0o755)
     monkeypatch.setattr(record, "BIN", str(command.parent))
-    monkeypatch.setattr(record, "PY", sys.executable)
+    monkeypatch.setattr(record, "PY", str(warm.python))
+    monkeypatch.setattr(Crypter, "create", lambda: Crypter(SALT))
     monkeypatch.setattr(record, "WORK", str(tmp_path / "work"))
 
     def sh(self: Any, cwd: str, *argv: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return spawned(self, cwd, *argv, env=env) if argv[0] in DEPLOYMENTS else _called(cwd, list(argv), self.env(env))
+        if argv[0] not in DEPLOYMENTS:
+            return _called(cwd, list(argv), self.env(env))
+        return spawned(self, cwd, *argv, env={**(env or {}), "PATH": f"{warm.folder}:{os.environ['PATH']}"})
 
     spawned = record.Case.sh
     monkeypatch.setattr(record.Case, "sh", sh)
