@@ -7,6 +7,7 @@ whatever else the machine does falls on both.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import statistics
@@ -23,6 +24,7 @@ import yaml
 from rich.console import Console
 
 from benchmarks import latency
+from model_package import metadata
 from release.rehearsal.service import stack_file
 from release.rehearsal.stage import Stage
 
@@ -151,13 +153,15 @@ def _minutes(text: str) -> float:
 
 
 def _register(stage: Stage, name: str) -> str:
-    """A use case of that name and an approved version of it."""
+    """A use case of that name and an approved version of it, which names the bytes that were registered."""
     shutil.copytree(stage.work / "use_cases" / "tumor_triage", stage.work / "use_cases" / name.replace("-", "_"))
-    sagemaker = stage.client("sagemaker")
+    sagemaker, s3 = stage.client("sagemaker"), stage.client("s3")
+    model = s3.get_object(Bucket="latency", Key="model.tar.gz")["Body"].read()
     sagemaker.create_model_package_group(ModelPackageGroupName=name)
     arn: str = sagemaker.create_model_package(
         ModelPackageGroupName=name,
         ModelApprovalStatus="Approved",
+        CustomerMetadataProperties={metadata.OBJECT_SHA256: hashlib.sha256(model).hexdigest()},
         InferenceSpecification={
             "Containers": [
                 {

@@ -78,8 +78,6 @@ class ContainerImage(Resource, module="understudy", name="ContainerImage"):
 class ContainerImageProvider(ResourceProvider):
     """Look-up by tag, and a build where there is nothing; stateless, importable, released under this name."""
 
-    serialize_as_secret_always = False
-
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Refuse what is no ECR image, and one of another region, before anything exists."""
         inputs = {name: value for name, value in news.items() if value is not None}

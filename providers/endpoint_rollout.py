@@ -95,8 +95,6 @@ class EndpointRollout(Resource, module="understudy", name="EndpointRollout"):
 class EndpointRolloutProvider(ResourceProvider):
     """Thin CRUD over `Rollout`; stateless, importable, released under this name."""
 
-    serialize_as_secret_always = False
-
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Fill in defaults; refuse what SageMaker would refuse of the policy."""
         inputs = {**DEFAULTS, **{name: value for name, value in news.items() if value is not None}}

@@ -90,8 +90,6 @@ class ModelPackage(Resource, module="understudy", name="ModelPackage"):
 class ModelPackageProvider(ResourceProvider):
     """Create, read, update and diff of a registered version; stateless, importable, released under this name."""
 
-    serialize_as_secret_always = False
-
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Normalise, fill in defaults and refuse, before anything exists, what SageMaker would refuse."""
         inputs = content.normalised(news)

@@ -71,8 +71,6 @@ class ModelSignature(Resource, module="understudy", name="ModelSignature"):
 class ModelSignatureProvider(ResourceProvider):
     """Signs where there is something new to sign; stateless, importable, released under this name."""
 
-    serialize_as_secret_always = False
-
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Refuse, before anything exists, to sign without the right key; what is signed already needs none."""
         inputs = {name: value for name, value in news.items() if value is not None}

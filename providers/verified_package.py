@@ -83,8 +83,6 @@ class VerifiedPackage(Resource, module="understudy", name="VerifiedPackage"):
 class VerifiedPackageProvider(ResourceProvider):
     """Verifies at create and update; stateless, importable, released under this name."""
 
-    serialize_as_secret_always = False
-
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         inputs = {name: value for name, value in news.items() if value is not None}
         missing = not inputs.get("model_package_arn")

@@ -1,7 +1,10 @@
 """`python -m sandbox.engine ARGS…`: the command line of `pulumi`."""
 
+import gc
 import sys
 
 from sandbox.engine.cli import main
 
-sys.exit(main(sys.argv[1:]))
+code = main(sys.argv[1:])
+gc.freeze()  # the process is over: looking for garbage once more would take longer than a short command
+sys.exit(code)
