@@ -42,7 +42,7 @@ PROGRAM_S_PYTHON = """\
 # The interpreter of the project, which tells how many processor seconds the program took.
 {python} "$@"
 code=$?
-times | tail -1 >> {file}
+times > {file}
 exit $code
 """
 
@@ -143,12 +143,12 @@ def _run(stage: Stage, told: Path, engine: str, command: tuple[str, ...]) -> Run
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join([*argv, *command])} ended with {process.returncode}:\n{log.read_text()[-3000:]}")
-    return Run(seconds, used.ru_maxrss / 1024, _minutes(told.read_text()) if told.exists() else 0.0)
+    return Run(seconds, used.ru_maxrss / 1024, _seconds_of_children(told.read_text()))
 
 
-def _minutes(text: str) -> float:
-    """`0m1.250s 0m0.120s` a line -> seconds of them all."""
-    parts = [part.removesuffix("s").split("m") for part in text.split()]
+def _seconds_of_children(text: str) -> float:
+    """User and system time of a shell's children, its second line of `times`: `0m1.250s 0m0.120s`."""
+    parts = [part.removesuffix("s").split("m") for part in text.splitlines()[1].split()]
     return sum(60 * float(minutes) + float(seconds) for minutes, seconds in parts)
 
 

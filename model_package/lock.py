@@ -26,7 +26,9 @@ class ModelLock(Document):
     uri: str = Field(pattern=r"^s3://[a-z0-9.-]{3,63}/.+$", description="s3://bucket/key of the model file.")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Digest of the model file, 64 lower-case hex digits.")
     file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="The model file's name in the package.")
-    image: str = Field(pattern=r"^\S+$", max_length=255, description="Image that serves it; with a Dockerfile: that trained it.")
+    image: str = Field(
+        pattern=r"^\S+$", max_length=255, description="Image that serves it; for a Dockerfile, trained it."
+    )
     training_job: str = Field(description="Name of the training job.")
     training_job_arn: str = Field(pattern=r"^arn:aws[a-z-]*:sagemaker:", description="ARN of the training job.")
     author: str = Field(pattern=r"^arn:aws[a-z-]*:", description="ARN of the identity that trained it.")

@@ -6,8 +6,10 @@ Providers are loaded from state by reference to their module, so nothing here ha
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from botocore.exceptions import ClientError, HTTPClientError
@@ -30,6 +32,8 @@ TRANSIENT_CODES = frozenset(
     }
 )
 
+_making = threading.Lock()
+
 FIRST_POLL_SECONDS = 0.2
 DEFAULT_POLL_SECONDS = 15.0
 
@@ -39,19 +43,31 @@ class ProviderError(Exception):
 
 
 def client(service: str, props: Mapping[str, Any]) -> Any:
-    """A boto3 client in the resource's `region`, as its `assume_role_arn`, where given.
+    """A boto3 client in the resource's `region`, as its `assume_role_arn`, where given; made once in a process.
 
     An explicit `aws.Provider`'s credentials do not reach a dynamic provider, so both are inputs of the resource;
     without them boto3's default chain applies. Assumed credentials refresh themselves: a rollout may outlast them.
     """
+    with _making:  # making clients is not safe in two threads at once, using them is
+        return _client(service, props.get("region"), props.get("assume_role_arn"))
+
+
+@cache
+def _client(service: str, region: str | None, role: str | None) -> Any:
+    """Reading the description of a service takes a second of a processor, so clients are kept."""
+    from botocore.config import Config
+
+    return _session(role).client(service, region_name=region, config=Config(retries=RETRIES))
+
+
+@cache
+def _session(role: str | None) -> Any:
     # The program imports the providers too, and calls no one.
     import boto3
     import botocore.session
-    from botocore.config import Config
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
     session = botocore.session.get_session()
-    role = props.get("assume_role_arn")
     if role:
         own = session.get_credentials()
         if own is None:
@@ -62,9 +78,14 @@ def client(service: str, props: Mapping[str, Any]) -> Any:
         session = botocore.session.get_session()
         # botocore has no public way to hand a session credentials that refresh themselves.
         session._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
-    return boto3.Session(botocore_session=session, region_name=props.get("region")).client(
-        service, config=Config(retries=RETRIES)
-    )
+    return boto3.Session(botocore_session=session)
+
+
+def forget_clients() -> None:
+    """Make clients anew from now on, for another environment or other credentials."""
+    with _making:
+        _client.cache_clear()
+        _session.cache_clear()
 
 
 def is_not_found(error: ClientError) -> bool:

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Iterator
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def _clients_of_this_test() -> Iterator[None]:
+    """The dynamic providers keep their clients, and each test has an AWS of its own."""
+    yield
+    if aws := sys.modules.get("providers.aws"):
+        aws.forget_clients()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -67,7 +67,10 @@ def harness(warm: Warm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tupl
     def sh(self: Any, cwd: str, *argv: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         if argv[0] not in DEPLOYMENTS:
             return _called(cwd, list(argv), self.env(env))
-        return spawned(self, cwd, *argv, env={**(env or {}), "PATH": f"{warm.folder}:{os.environ['PATH']}"})
+        done: subprocess.CompletedProcess[str] = spawned(
+            self, cwd, *argv, env={**(env or {}), "PATH": f"{warm.folder}:{os.environ['PATH']}"}
+        )
+        return done
 
     spawned = record.Case.sh
     monkeypatch.setattr(record.Case, "sh", sh)

@@ -118,13 +118,13 @@ def _supervise(connection: socket.socket) -> list[str]:
         os.close(number)
     ended = os.pidfd_open(child)
     while True:
-        ready, _, _ = select.select([connection, ended], [], [])
+        ready, _, _ = select.select([connection.fileno(), ended], [], [])
         if ended in ready:
             connection.send(str(os.waitpid(child, 0)[1]).encode())
             os._exit(0)
-        number = connection.recv(1)
-        os.kill(child, number[0] if number else signal.SIGKILL)
-        if not number:
+        asked = connection.recv(1)
+        os.kill(child, asked[0] if asked else signal.SIGKILL)
+        if not asked:
             os._exit(0)
 
 

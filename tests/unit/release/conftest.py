@@ -74,9 +74,9 @@ class FakeEngine(PulumiCommand):
         file = Path(cwd) / f"Pulumi.{stack}.yaml"
         match args:
             case ["config", "set", "--path", key, *rest]:
-                _edit(file, key, {"true": True, "false": False}.get(rest[-1], rest[-1]))
+                edit(file, key, {"true": True, "false": False}.get(rest[-1], rest[-1]))
             case ["config", "rm", key, *_]:
-                _edit(file, key, None)
+                edit(file, key, None)
             case ["preview", *_]:
                 self.on_preview()
                 if on_output:
@@ -130,7 +130,7 @@ class FakeEngine(PulumiCommand):
         )
 
 
-def _edit(file: Path, path: str, value: Any) -> None:
+def edit(file: Path, path: str, value: Any) -> None:
     """Set (or with None remove) a path such as `understudy:services.tumor-triage.x`; comments are lost here."""
     document = yaml.safe_load(file.read_text())
     holder, (*parents, last) = document["config"], path.split(".")
@@ -166,7 +166,7 @@ class World:
     def release(self, *versions: int) -> None:
         """Promote these, one after the other, as if somebody had: file, git, history, endpoint."""
         for version in versions:
-            _edit(self.file, "understudy:services.tumor-triage.modelPackageArn", arn(version))
+            edit(self.file, "understudy:services.tumor-triage.modelPackageArn", arn(version))
             self.engine.record(yaml.safe_load(self.file.read_text())["config"])
             self.git("commit", "--all", "--quiet", "--allow-empty", "--message", f"version {version}")
             self.running = Running("InService", arn(version))

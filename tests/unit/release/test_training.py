@@ -13,12 +13,12 @@ import pytest
 
 from model_package import image_reference
 from model_package.errors import ArchiveRefused
-from model_package.manifest import load_manifest
+from model_package.manifest import Framework, load_manifest
 from release.errors import ExitCode, FailedError, MissingError, UsageError
 from release.trained import take_out
-from release.training import METRICS, parse_overrides, script_mode, source_archive, training_image
+from release.training import METRICS, parse_overrides, script_mode, serving_image, source_archive, training_image
 from release.workspace import Environment
-from tests.unit.release.conftest import World
+from tests.unit.release.conftest import World, edit
 
 ROOT = Path(__file__).parents[3]
 
@@ -123,6 +123,32 @@ def test_the_image_is_aws_s_own_in_the_region_that_trains(region: str, own: bool
     image = training_image(manifest, cast(Environment, None), "tumor_triage", region)
     assert image == f"{REGISTRIES[region]}/sagemaker-xgboost:3.0-5"
     image_reference.check_region(image, region)
+
+
+@pytest.mark.parametrize(("instance_type", "kind"), [("ml.m5.large", "cpu"), ("ml.g5.xlarge", "gpu")])
+def test_pytorch_is_served_by_another_image_than_trains_it(world: World, instance_type: str, kind: str) -> None:
+    registry = "763104351884.dkr.ecr.us-west-2.amazonaws.com"
+    manifest = load_manifest(ROOT / "use_cases" / "tumor_triage")
+    manifest = manifest.model_copy(update={"framework": Framework(name="pytorch", version="2.6.0")})
+    edit(world.file, "understudy:services.tumor-triage.instanceType", instance_type)
+    environment = world.project.environment("prod")
+    trains = training_image(manifest, environment, "tumor_triage", "us-west-2")
+    serves = serving_image(manifest, environment, "tumor_triage", "us-west-2")
+    assert trains.startswith(f"{registry}/pytorch-training:2.6.0-cpu")
+    assert serves is not None
+    assert serves.startswith(f"{registry}/pytorch-inference:2.6.0-{kind}")
+
+
+def test_a_framework_that_both_trains_and_serves_has_one_image(world: World) -> None:
+    manifest = load_manifest(ROOT / "use_cases" / "tumor_triage")
+    given = (manifest, world.project.environment("prod"), "tumor_triage", "us-west-2")
+    assert serving_image(*given) == training_image(*given)
+
+
+def test_a_dockerfile_s_image_serves_it_and_is_not_aws_s(world: World) -> None:
+    manifest = load_manifest(ROOT / "use_cases" / "tumor_triage")
+    manifest = manifest.model_copy(update={"framework": None, "dockerfile": "Dockerfile"})
+    assert serving_image(manifest, world.project.environment("prod"), "tumor_triage", "us-west-2") is None
 
 
 def test_a_dockerfile_alone_does_not_say_what_trains_it(world: World) -> None:
