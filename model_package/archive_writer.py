@@ -48,11 +48,12 @@ def write(files: Mapping[str, Path], target: IO[bytes], threads: int | None = No
     outer = _Digesting(target)
     with _compressed(outer, threads or min(MOST_THREADS, os.cpu_count() or 1)) as gzip:
         inner = _Digesting(gzip)
-        # In whole blocks: smaller pieces are copied again and again until tarfile has one together.
-        blocks: Any = {"bufsize": BLOCK_BYTES, "copybufsize": BLOCK_BYTES}
-        with tarfile.open(fileobj=inner, mode="w|", format=tarfile.PAX_FORMAT, **blocks) as tar:
+        blocks = _Blocks(inner)
+        whole: Any = {"copybufsize": BLOCK_BYTES}
+        with tarfile.open(fileobj=cast(IO[bytes], blocks), mode="w", format=tarfile.PAX_FORMAT, **whole) as tar:
             for name in sorted(named):
                 _add(tar, name, named[name])
+        blocks.flush()
     return Written(inner.digest.hexdigest(), outer.digest.hexdigest(), outer.size_bytes)
 
 
@@ -118,11 +119,39 @@ class _Digesting(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]
+    def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
         self.digest.update(data)
         self.size_bytes += len(data)
         self.target.write(data)
         return len(data)
+
+
+class _Blocks:
+    """Puts what tarfile writes together to blocks of BLOCK_BYTES. tarfile's own stream copies each byte four times."""
+
+    def __init__(self, target: _Digesting) -> None:
+        self._target = target
+        self._block = memoryview(bytearray(BLOCK_BYTES))
+        self._filled = self._flushed = 0
+
+    def tell(self) -> int:
+        return self._flushed + self._filled
+
+    def write(self, data: bytes) -> int:
+        rest = memoryview(data)
+        while rest:
+            taken = rest[: BLOCK_BYTES - self._filled]
+            self._block[self._filled : self._filled + len(taken)] = taken
+            self._filled += len(taken)
+            rest = rest[len(taken) :]
+            if self._filled == BLOCK_BYTES:
+                self.flush()
+        return len(data)
+
+    def flush(self) -> None:
+        self._target.write(self._block[: self._filled])
+        self._flushed += self._filled
+        self._filled = 0
 
 
 class _Reading:

@@ -147,12 +147,12 @@ def environment(manifest: Manifest) -> dict[str, str]:
 def _key(files: dict[str, Path], lock: ModelLock, seen: Seen) -> str:
     """Digest of everything that decides the package's bytes, without fetching the model."""
     digest = hashlib.sha256(json.dumps([FORMAT, lock.file, lock.sha256]).encode())
+    try:
+        contents = seen.digests(files.values())
+    except OSError as error:
+        raise archive_writer.unreadable(Path(error.filename), error) from error
     for name, path in sorted(files.items()):
-        try:
-            content = seen.digest(path)
-        except OSError as error:
-            raise archive_writer.unreadable(path, error) from error
-        digest.update(json.dumps([name, content]).encode())
+        digest.update(json.dumps([name, contents[path]]).encode())
     return digest.hexdigest()
 
 

@@ -67,10 +67,16 @@ class Pickle:
 def in_file(name: str, path: Path) -> list[Pickle]:
     """The pickles in a file of a package. Raises OSError."""
     with path.open("rb") as file:
-        return in_stream(name, file)
+        return (
+            list(_find(name, name, file, MOST_NESTED, _no_opinion)) if may_hold(name, file.read(SNIFFED_BYTES)) else []
+        )
 
 
-def in_stream(name: str, content: IO[bytes], ask: Ask = lambda _: "") -> list[Pickle]:
+def _no_opinion(_: IO[bytes]) -> str:
+    return ""
+
+
+def in_stream(name: str, content: IO[bytes], ask: Ask = _no_opinion) -> list[Pickle]:
     """The pickles in a member that is read once from its beginning; it is set aside on disk only if it may hold one."""
     first = content.read(SNIFFED_BYTES)
     if not may_hold(name, first):
@@ -105,6 +111,7 @@ def _is_textual(first: bytes) -> bool:
 
 
 def _find(name: str, where: str, file: IO[bytes], depth: int, ask: Ask) -> Iterator[Pickle]:
+    file.seek(0)
     first = file.read(SNIFFED_BYTES)
     file.seek(0)
     if depth == 0:
@@ -173,24 +180,35 @@ def _inflater(first: bytes) -> Any:
 
 
 def _in_compressed(name: str, where: str, file: IO[bytes], inflater: Any, depth: int, ask: Ask) -> Iterator[Pickle]:
+    # A compressed text is no pickle, whatever its wrapping is called.
+    name = name if name.lower().endswith(".joblib") else ""
+    pieces, first = _inflated(file, inflater), b""
     with tempfile.TemporaryFile() as inflated:
         try:
-            data = b""
-            while not inflater.eof and inflated.tell() < MOST_INFLATED_BYTES:
-                data = getattr(inflater, "unconsumed_tail", b"") or (
-                    file.read(1 << 16) if getattr(inflater, "needs_input", True) else b""
-                )
-                if not data and getattr(inflater, "needs_input", True):
-                    break
-                inflated.write(inflater.decompress(data, _BIG_ARGUMENT_BYTES))
+            while len(first) < SNIFFED_BYTES and (piece := next(pieces, None)) is not None:
+                first += piece
+            if not may_hold(name, first[:SNIFFED_BYTES]):
+                return
+            inflated.write(first)
+            inflated.writelines(pieces)
         except (*_READ_ERRORS, zlib.error, lzma.LZMAError) as error:
             yield Pickle(where, note=f"compressed, and cannot be read ({error}): not looked into")
             return
-        inflated.seek(0)
-        # A compressed text is no pickle, whatever its wrapping is called.
-        yield from _find(
-            name if name.lower().endswith(".joblib") else "", f"{where}: inflated", inflated, depth - 1, ask
+        yield from _find(name, f"{where}: inflated", inflated, depth - 1, ask)
+
+
+def _inflated(file: IO[bytes], inflater: Any) -> Iterator[bytes]:
+    """What is in a compressed file, at most MOST_INFLATED_BYTES; the first piece is only to look at."""
+    size = 0
+    while not inflater.eof and size < MOST_INFLATED_BYTES:
+        data = getattr(inflater, "unconsumed_tail", b"") or (
+            file.read(1 << 16) if getattr(inflater, "needs_input", True) else b""
         )
+        if not data and getattr(inflater, "needs_input", True):
+            return
+        piece = inflater.decompress(data, _BIG_ARGUMENT_BYTES if size else SNIFFED_BYTES)
+        size += len(piece)
+        yield piece
 
 
 def _in_a_row(where: str, file: IO[bytes], ask: Ask) -> Iterator[Pickle]:

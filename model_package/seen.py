@@ -17,6 +17,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from model_package import artifacts
@@ -36,14 +37,34 @@ class Seen:
 
     def digest(self, file: Path) -> str:
         """SHA-256 of a file, 64 lower-case hex digits; read only if it may have changed. Raises OSError."""
-        signature = self._asked[file] = _signature(file)
-        known = self._before.get(os.fspath(file))
-        if known and known[:-1] == signature:
-            self._now[os.fspath(file)] = known
-            return str(known[-1])
+        return self.digests([file])[file]
+
+    def digests(self, files: Iterable[Path]) -> dict[Path, str]:
+        """The same of many files; those that must be read are read by as many threads as there are processors."""
+        found: dict[Path, str] = {}
+        unknown: list[Path] = []
+        for file in files:
+            signature = self._asked[file] = _signature(file)
+            known = self._before.get(os.fspath(file))
+            if known and known[:-1] == signature:
+                self._now[os.fspath(file)] = known
+                found[file] = str(known[-1])
+            else:
+                unknown.append(file)
+        if unknown:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                found |= zip(unknown, pool.map(self._read_digest, unknown), strict=True)
+        return found
+
+    def _read_digest(self, file: Path) -> str:
         read_at = time.time()
-        digest = artifacts.sha256_of(file)
-        if signature == _signature(file) and file.stat().st_ctime < read_at - SETTLED_SECONDS:
+        try:
+            digest = artifacts.sha256_of(file)
+        except OSError as error:
+            error.filename = os.fspath(file)  # reading, unlike opening, does not tell it
+            raise
+        signature = _signature(file)
+        if signature == self._asked[file] and file.stat().st_ctime < read_at - SETTLED_SECONDS:
             self._now[os.fspath(file)] = [*signature, digest]
         return digest
 

@@ -96,7 +96,7 @@ class Operation:
         executor, report = self.executor, self.report
         try:
             report.log.add("preludeEvent", {"config": self._shown_config()})
-            if self.base.pending and self.program:
+            if self.base.pending and self.program and not self.options.preview:
                 report.diagnostic("warning", _pending_warning(len(self.base.pending)))
             with _interruptible(executor):
                 if self.options.refresh:

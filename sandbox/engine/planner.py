@@ -80,7 +80,7 @@ class Planner:
             new.inputs = yield from self._check(new, {} if fresh or old is None else old.inputs, news)
         if old is None:
             return [Step("create", goal.urn, None, new)]
-        self._kept.add(old)
+        self._take_over(goal, old)
         if recreating:
             keys = self._deleted_early.pop(old)
             self._replaced.add(goal.urn)
@@ -119,24 +119,27 @@ class Planner:
         self._seen.add(urn)
 
     def _find_old(self, goal: Goal) -> Resource | None:
-        if goal.urn in self.olds:
-            return self.olds[goal.urn]
-        alias = next((a for a in goal.aliases if a in self.olds), None)
-        if alias is None:
-            return None
+        """The state's entry under the goal's URN, or else under the first of its aliases that is there."""
+        return next((self.olds[urn] for urn in (goal.urn, *goal.aliases) if urn in self.olds), None)
+
+    def _take_over(self, goal: Goal, old: Resource) -> None:
+        """Goes on with `old`, under its new URN if it has one."""
+        self._kept.add(old)
+        alias = old.urn
+        if alias == goal.urn:
+            return
         if alias in self._seen or alias in self.renames:
             text = f"Duplicate resource alias '{alias}' applied to resource with URN '{goal.urn}' conflicting with "
             raise CheckError(goal.urn, f"{text}resource with URN '{self.renames.get(alias, goal.urn)}'")
         self.renames[alias] = goal.urn
         for r in self.base.resources:
             r.renamed({alias: goal.urn})
-        return self.olds[alias]
 
     def _import(self, goal: Goal, old: Resource | None, recreating: bool) -> Plan:
         """The object is read first; what the program wants of it is planned as of one that was there."""
         found = copied(goal, id=goal.import_id)
         if old:
-            self._kept.add(old)
+            self._take_over(goal, old)
         if old and not recreating:
             yield from _over(goal.urn, "import-replacement", old, found)
         else:
