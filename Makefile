@@ -16,7 +16,7 @@ rehearse: setup ## play the whole life of two models on this machine
 # The rehearsal comes first and alone: it plays against the clock of its alarms, and wants the machine's two cores.
 test: setup ## run all tests, the rehearsal included
 	$(BIN)/python -m pytest tests/e2e/test_rehearsal.py
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore=tests/e2e/test_rehearsal.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_rehearsal.py
 
 check: lint types contracts test ## everything that must hold before a push
 

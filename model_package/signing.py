@@ -150,9 +150,10 @@ def verify(statement: Statement, signature: bytes, public_key: str) -> None:
 
 def _check_form(signature: bytes) -> None:
     """Base64 that ends in bits which mean nothing has two spellings; only the one that a signer writes is taken."""
-    payload = json.loads(signature)["dsseEnvelope"]["payload"]
-    if base64.b64encode(base64.b64decode(payload)).decode() != payload:
-        raise ValueError("its payload is not in canonical Base64")
+    envelope = json.loads(signature)["dsseEnvelope"]
+    for text in (envelope["payload"], *(each["sig"] for each in envelope["signatures"])):
+        if base64.b64encode(base64.b64decode(text)).decode() != text:
+            raise ValueError("it is not in canonical Base64")
 
 
 @contextlib.contextmanager

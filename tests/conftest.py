@@ -17,9 +17,27 @@ def _clients_of_this_test() -> Iterator[None]:
         aws.forget_clients()
 
 
+# A file's tests are played by one worker, so that what it sets up is set up once. Those that take half a minute and
+# more come first: the other worker does everything else meanwhile.
+LONGEST = (
+    "test_cases.py",
+    "test_bad_input.py",
+    "test_signed_custom_image.py",
+    "test_properties.py",
+    "test_use_cases.py",
+    "test_one_writer.py",
+    "test_sagemaker_rollouts.py",
+    "test_killed.py",
+    "test_serve.py",
+    "test_model_package_resource.py",
+    "test_creating.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest first, so that the other worker does everything else meanwhile."""
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    """The longest first."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
     skip = pytest.mark.skip(reason="no `pulumi` on PATH: the program was not run with the real CLI")
     for item in items:
         if item.get_closest_marker("cli") and shutil.which("pulumi") is None:

@@ -33,7 +33,7 @@ CAPTURES = "captures-of-the-trial"
 LOCK = "use_cases/tumor_triage/model.lock.yaml"
 EVENT_SECONDS = 40
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240), pytest.mark.xdist_group("bad-input")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from release.rehearsal.stage import Outcome, Stage
 ROOT = Path(__file__).parents[2]
 REGION = "us-west-2"
 
-pytestmark = [pytest.mark.cli, pytest.mark.timeout(300), pytest.mark.xdist_group("cli")]
+pytestmark = [pytest.mark.cli, pytest.mark.timeout(300)]
 
 
 class Table:

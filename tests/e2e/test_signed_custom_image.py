@@ -27,7 +27,7 @@ NAME = "tumor-triage"
 ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/{NAME}/1"
 REPOSITORY = f"understudy/{NAME}"
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.xdist_group("signed-image")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 def prepare(stage: Stage, keys: Path) -> None:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import grpc
@@ -64,6 +65,69 @@ class Node:
     own_provider: bool = False
 
 
+def _memory(provider: ModuleType) -> Any:
+    """The recordings' cloud without files."""
+
+    class Memory(provider.Cloud):  # type: ignore[name-defined,misc]
+        """The recordings' cloud without files."""
+
+        def __init__(self) -> None:
+            super().__init__("")
+            self.document: dict[str, Any] = {"objects": {}, "creates": {}, "writes": {}}
+            self.failing: dict[str, tuple[str, ...]] = {}
+            self.calls: list[dict[str, Any]] = []
+            self.watcher: Callable[[str], None] | None = None  # is told "begins" and "ends" of calls
+            self.readers: list[str] = []  # the engine process of each Read, as the connection's peer
+            self.read_seconds = 0.0
+
+        def load(self) -> dict[str, Any]:
+            return self.document
+
+        def save(self, document: dict[str, Any]) -> None:
+            self.document = document
+
+        def forced(self, name: str) -> list[str]:
+            if self.watcher:
+                self.watcher("begins")
+            return [*self.failing.get(name, ())]
+
+        def log(self, entry: dict[str, Any]) -> None:
+            self.calls.append(entry)
+            if self.watcher:
+                self.watcher("ends")
+
+    return Memory()
+
+
+def _witness(provider: ModuleType, puppet: Puppet) -> Any:
+    """The recordings' provider, which sees more."""
+
+    class Witness(provider.Provider):  # type: ignore[name-defined,misc]
+        """Notes what the state does not announce while it is done: were the engine killed, nothing would tell."""
+
+        def _told(self, method: str, request: Any, context: Any) -> Any:
+            announced = puppet.checkpoint.read_text("utf-8").partition('"pending_operations":')[2]
+            if not getattr(request, "preview", False) and f'"{request.urn}"' not in announced:
+                puppet.unannounced.append(f"{method} {request.urn}")
+            return getattr(super(), method)(request, context)
+
+        def Create(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's names
+            return self._told("Create", request, context)
+
+        def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
+            return self._told("Update", request, context)
+
+        def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
+            return self._told("Delete", request, context)
+
+        def Read(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+            self.cloud.readers.append(context.peer())
+            time.sleep(self.cloud.read_seconds)
+            return super().Read(request, context)
+
+    return Witness
+
+
 class Puppet:
     """A stack whose program is a list of nodes. Use as a context manager."""
 
@@ -71,47 +135,13 @@ class Puppet:
         self.folder = folder
         self.nodes: tuple[Node, ...] = ()
         self.urns: list[str] = []
+        self.unannounced: list[str] = []
         provider = importlib.import_module("tests.engine.cases.testing_provider")
-
-        class Memory(provider.Cloud):  # type: ignore[name-defined,misc]
-            """The recordings' cloud without files."""
-
-            def __init__(self) -> None:
-                super().__init__("")
-                self.document: dict[str, Any] = {"objects": {}, "creates": {}, "writes": {}}
-                self.failing: dict[str, tuple[str, ...]] = {}
-                self.calls: list[dict[str, Any]] = []
-                self.watcher: Callable[[str], None] | None = None  # is told "begins" and "ends" of calls
-                self.readers: list[str] = []  # the engine process of each Read, as the connection's peer
-                self.read_seconds = 0.0
-
-            def load(self) -> dict[str, Any]:
-                return self.document
-
-            def save(self, document: dict[str, Any]) -> None:
-                self.document = document
-
-            def forced(self, name: str) -> list[str]:
-                if self.watcher:
-                    self.watcher("begins")
-                return [*self.failing.get(name, ())]
-
-            def log(self, entry: dict[str, Any]) -> None:
-                self.calls.append(entry)
-                if self.watcher:
-                    self.watcher("ends")
-
-        class Witness(provider.Provider):  # type: ignore[name-defined,misc]
-            def Read(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
-                self.cloud.readers.append(context.peer())
-                time.sleep(self.cloud.read_seconds)
-                return super().Read(request, context)
-
-        self.cloud = Memory()
+        self.cloud, witness = _memory(provider), _witness(provider, self)
         self._servers, addresses = [], []
         for package, modern in (("testing", True), ("plain", False)):
             server = grpc.server(ThreadPoolExecutor(8))
-            servicer = Witness(package, self.cloud, modern)
+            servicer = witness(package, self.cloud, modern)
             provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
             addresses.append(f"{package}:{server.add_insecure_port('127.0.0.1:0')}")
             server.start()

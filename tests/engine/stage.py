@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.engine.warm import SALT, Warm
+
 ROOT = Path(__file__).parents[2]
 CASES = Path(__file__).parent / "cases"
 HEAD = "import pulumi\nfrom pulumi import ResourceOptions as Opts\nfrom sdk import *\n"
@@ -23,10 +25,18 @@ Done = subprocess.CompletedProcess[str]
 
 
 class Stage:
-    """One project `conf` in a folder, one stack `dev`. `command`: what stands before the arguments."""
+    """One project `conf` in a folder, one stack `dev`. `command`: what stands before the arguments.
 
-    def __init__(self, folder: Path, command: tuple[str, ...] = (sys.executable, "-m", "sandbox.engine")) -> None:
-        self.folder, self.command = folder, command
+    With `warm`, what is run to its end are forks of it. What is started, to be interrupted or killed, is cold.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        command: tuple[str, ...] = (sys.executable, "-m", "sandbox.engine"),
+        warm: Warm | None = None,
+    ) -> None:
+        self.folder, self.command, self._warm = folder, command, warm
         self.project, self.cloud, self.state = folder / "project", folder / "cloud", folder / "state"
         for each in (self.project, self.cloud, self.state, folder / "home"):
             each.mkdir(parents=True, exist_ok=True)
@@ -65,13 +75,23 @@ class Stage:
         )
 
     def run(self, *argv: str, check: bool = True, **environment: str) -> Done:
-        process = self.start(*argv, **environment)
-        out, err = process.communicate(timeout=120)
-        done = subprocess.CompletedProcess(argv, process.returncode, out, err)
-        assert not check or done.returncode == 0, out + err
+        if self._warm:
+            environment = {"PULUMI_PYTHON_CMD": str(self._warm.python), **environment}
+        done = subprocess.run(
+            [*([self._warm.pulumi] if self._warm else self.command), *argv],
+            cwd=self.project,
+            env=self.environment() | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
     def init(self) -> None:
+        (self.project / "Pulumi.dev.yaml").write_text(f"encryptionsalt: {SALT}\n")
         self.run("stack", "init", "dev", "--non-interactive")
 
     def up(self, *argv: str, check: bool = True, **environment: str) -> Done:

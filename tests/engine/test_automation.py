@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pulumi.automation as auto
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.engine.warm import PASSPHRASE, SALT, Warm
+
 CANARY = "canary-7c1f"
 PROGRAM = """
 import pulumi
@@ -48,13 +48,11 @@ pytestmark = [
 
 
 @pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], auto.Stack]:
+def make(warm: Warm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], auto.Stack]:
     """Creates stacks of one small project with dynamic resources."""
     for name in ("bin", "state", "project"):
         (tmp_path / name).mkdir()
-    command = tmp_path / "bin" / "pulumi"
-    command.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m sandbox.engine "$@"\n')
-    command.chmod(0o755)
+    (tmp_path / "bin" / "pulumi").symlink_to(warm.pulumi)
     project = tmp_path / "project"
     (project / "Pulumi.yaml").write_text("name: demo\nruntime: python\n")
     (project / "__main__.py").write_text(PROGRAM)
@@ -65,10 +63,12 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], aut
     environment = {
         "PULUMI_BACKEND_URL": f"file://{tmp_path}/state",
         "PULUMI_HOME": str(tmp_path / "home"),
-        "PULUMI_CONFIG_PASSPHRASE": "x",
+        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+        "PULUMI_PYTHON_CMD": str(warm.python),
     }
 
     def create(name: str) -> auto.Stack:
+        (project / f"Pulumi.{name}.yaml").write_text(f"encryptionsalt: {SALT}\n")
         options = auto.LocalWorkspaceOptions(env_vars=environment, pulumi_command=auto.PulumiCommand(str(tmp_path)))
         return auto.create_stack(name, work_dir=str(project), opts=options)
 

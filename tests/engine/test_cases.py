@@ -13,7 +13,6 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,13 +40,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # the harness leaves files to the garbage collector
 ]
 NAMES = sorted(p.name for p in (HERE / "cases").iterdir())
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[Warm]:
-    warm = Warm()
-    yield warm
-    warm.close()
 
 
 @pytest.fixture

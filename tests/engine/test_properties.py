@@ -141,6 +141,7 @@ def play(puppet: Puppet, run: Run, let_go: set[str], *, must_succeed: bool = Fal
     let_go |= left_alone(deployment)
     assert problems(deployment) == [], said
     assert pending(deployment) == []
+    assert puppet.unannounced == []
     assert puppet.locks == []
     assert code in (0, 1), said
     assert (code == 0) or "error: " in said, said
