@@ -26,8 +26,8 @@ class Play:
     def __init__(self, stage: Stage, steps: Steps) -> None:
         self.stage = stage
         self.steps = steps
-        self.tumor = Service(stage, "tumor_triage", rate=36)
-        self.diabetes = Service(stage, "diabetes_progression", rate=20)
+        self.tumor = Service(stage, "tumor_triage", rate=18)
+        self.diabetes = Service(stage, "diabetes_progression", rate=10)
         self.services = (self.tumor, self.diabetes)
         self.outputs: dict[str, Any] = {}
 
