@@ -13,7 +13,7 @@ import io
 import os
 import tarfile
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -38,9 +38,15 @@ class Written:
     size_bytes: int
 
 
-def write(files: Mapping[str, Path], target: IO[bytes], threads: int | None = None) -> Written:
+def write(
+    files: Mapping[str, Path],
+    target: IO[bytes],
+    threads: int | None = None,
+    contents: MutableMapping[Path, str] | None = None,
+) -> Written:
     """A tar.gz of `files` (name in the archive -> file), the same bytes for the same names and contents.
 
+    `contents`, where given, gets the SHA-256 of each file, which is then read once for both.
     Streamed: memory does not grow with the files. Raises PackagingFailed that names the file which cannot be read,
     changes meanwhile, or is one too many, and OSError for `target`.
     """
@@ -52,7 +58,7 @@ def write(files: Mapping[str, Path], target: IO[bytes], threads: int | None = No
         whole: Any = {"copybufsize": BLOCK_BYTES}
         with tarfile.open(fileobj=cast(IO[bytes], blocks), mode="w", format=tarfile.PAX_FORMAT, **whole) as tar:
             for name in sorted(named):
-                _add(tar, name, named[name])
+                _add(tar, name, named[name], contents)
         blocks.flush()
     return Written(inner.digest.hexdigest(), outer.digest.hexdigest(), outer.size_bytes)
 
@@ -71,7 +77,7 @@ def _named(files: Mapping[str, Path]) -> dict[str, Path]:
     return named
 
 
-def _add(tar: tarfile.TarFile, name: str, path: Path) -> None:
+def _add(tar: tarfile.TarFile, name: str, path: Path, contents: MutableMapping[Path, str] | None) -> None:
     try:
         file = path.open("rb")
     except OSError as error:
@@ -83,9 +89,12 @@ def _add(tar: tarfile.TarFile, name: str, path: Path) -> None:
                 f"{path} is too big: with its {member.size} bytes the package passes {MOST_BYTES} bytes; leave data "
                 "out that serving does not need"
             )
-        tar.addfile(member, cast(IO[bytes], _Reading(file, path)))
+        digest = None if contents is None else hashlib.sha256()
+        tar.addfile(member, cast(IO[bytes], _Reading(file, path, digest)))
         if file.read(1):
             raise _changed(path)
+        if contents is not None and digest is not None:
+            contents[path] = digest.hexdigest()
 
 
 def unreadable(path: Path, error: OSError) -> PackagingFailed:
@@ -155,11 +164,12 @@ class _Blocks:
 
 
 class _Reading:
-    """A file as tarfile reads it, with errors that name it."""
+    """A file as tarfile reads it, digested on the way, with errors that name it."""
 
-    def __init__(self, file: IO[bytes], path: Path) -> None:
+    def __init__(self, file: IO[bytes], path: Path, digest: hashlib._Hash | None = None) -> None:
         self._file = file
         self._path = path
+        self._digest = digest
 
     def read(self, size: int) -> bytes:
         try:
@@ -168,6 +178,8 @@ class _Reading:
             raise unreadable(self._path, error) from error
         if len(data) < size:
             raise _changed(self._path)
+        if self._digest:
+            self._digest.update(data)
         return data
 
 

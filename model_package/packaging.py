@@ -12,9 +12,11 @@ import fnmatch
 import hashlib
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,40 +59,64 @@ def build(use_case: Path, manifest: Manifest, lock: ModelLock, cache: Path) -> A
     """
     seen = Seen(use_case, cache)
     files = code_files(use_case, manifest)
-    index = cache / "packages" / f"{_key(files, lock, seen)}.json"
-    artifact = _known(index, cache, seen)
+    contents: dict[Path, str] = {}
+    artifact = None
+    with _reading():
+        if seen.empty:
+            seen.look(files.values())  # nothing to compare with: the files are digested while they are packed
+        else:
+            contents = seen.digests(files.values())
+            artifact = _known(_index(cache, files, lock, contents), cache, seen)
     if artifact is None:
         model = artifacts.fetch(lock.uri, lock.sha256, cache)
-        artifact = pack({lock.file: model, **files}, cache)
+        artifact = pack({lock.file: model, **files}, cache, None if contents else contents)
         if changed := seen.changed(files.values()):
             raise PackagingFailed(f"{changed} changed while it was packaged: package again")
+        if seen.empty:
+            for path in files.values():
+                seen.learn(path, contents[path])
         seen.remember(artifact.path, artifact.object_sha256)
         with _writing(cache):
+            index = _index(cache, files, lock, contents)
             write_whole(index, json.dumps({**asdict(artifact), "path": artifact.path.name}).encode())
     with _writing(cache):
         seen.save()
     return artifact
 
 
-def pack(files: dict[str, Path], folder: Path) -> Artifact:
+def pack(files: dict[str, Path], folder: Path, contents: dict[Path, str] | None = None) -> Artifact:
     """Write the package of `files` (name in it -> file) to `folder/<digest>/model.tar.gz`, in one move.
 
-    Raises PackagingFailed; whatever happens, no half package is left under that name.
+    `contents`, where given, gets each file's SHA-256. Raises PackagingFailed; whatever happens, no half package is
+    left under that name.
     """
-    with _writing(folder):
+    with _writing(folder), ThreadPoolExecutor(1) as beside:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(folder)
         handle, name = tempfile.mkstemp(dir=folder, prefix=PARTIAL)
+        looking = beside.submit(_pickles, files)
         try:
             with os.fdopen(handle, "wb") as target:
-                written = archive_writer.write(files, target)
+                written = archive_writer.write(files, target, contents=contents)
             path = folder / written.digest / "model.tar.gz"
             path.parent.mkdir(parents=True, exist_ok=True)
             Path(name).replace(path)
         finally:
             Path(name).unlink(missing_ok=True)
-    found = tuple(str(pickle) for member, file in sorted(files.items()) for pickle in pickles.in_file(member, file))
-    return Artifact(path, written.digest, written.object_sha256, written.size_bytes, found)
+    return Artifact(path, written.digest, written.object_sha256, written.size_bytes, looking.result())
+
+
+def _pickles(files: dict[str, Path]) -> tuple[str, ...]:
+    return tuple(str(pickle) for member, file in sorted(files.items()) for pickle in pickles.in_file(member, file))
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """What the system says of reading a file of the use case, for a person."""
+    try:
+        yield
+    except OSError as error:
+        raise archive_writer.unreadable(Path(error.filename), error) from error
 
 
 @contextlib.contextmanager
@@ -116,12 +142,13 @@ def code_files(use_case: Path, manifest: Manifest) -> dict[str, Path]:
     entry_point = use_case / manifest.entry_point
     if not entry_point.is_file():
         raise PackagingFailed(f"{entry_point} does not exist: entryPoint of {use_case / MANIFEST_FILE} must name it")
-    left_out = (*NOT_SERVED, manifest.training.entry_point, manifest.dockerfile or "Dockerfile")
+    patterns = (*NOT_SERVED, manifest.training.entry_point, manifest.dockerfile or "Dockerfile")
+    left_out = re.compile("|".join(map(fnmatch.translate, patterns))).match
     files: dict[str, Path] = {}
     for path in sorted(use_case.rglob("*")):
         relative = path.relative_to(use_case)
         names = [*relative.parts, relative.as_posix()]
-        if any(fnmatch.fnmatch(name, pattern) for name in names for pattern in left_out):
+        if any(map(left_out, names)):
             continue
         if path.is_symlink():
             raise PackagingFailed(f"{path} is a symbolic link: a package holds regular files only; copy the file")
@@ -144,16 +171,12 @@ def environment(manifest: Manifest) -> dict[str, str]:
     }
 
 
-def _key(files: dict[str, Path], lock: ModelLock, seen: Seen) -> str:
-    """Digest of everything that decides the package's bytes, without fetching the model."""
+def _index(cache: Path, files: dict[str, Path], lock: ModelLock, contents: dict[Path, str]) -> Path:
+    """Where it stands what was built of everything that decides the package's bytes; no model is fetched for it."""
     digest = hashlib.sha256(json.dumps([FORMAT, lock.file, lock.sha256]).encode())
-    try:
-        contents = seen.digests(files.values())
-    except OSError as error:
-        raise archive_writer.unreadable(Path(error.filename), error) from error
     for name, path in sorted(files.items()):
         digest.update(json.dumps([name, contents[path]]).encode())
-    return digest.hexdigest()
+    return cache / "packages" / f"{digest.hexdigest()}.json"
 
 
 def _known(index: Path, cache: Path, seen: Seen) -> Artifact | None:

@@ -34,6 +34,21 @@ class Seen:
         self._before = self._read()
         self._now: dict[str, list[int | str]] = {}
         self._asked: dict[Path, list[int | str]] = {}
+        self._looked_at = 0.0
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was read in this folder before."""
+        return not self._before
+
+    def look(self, files: Iterable[Path]) -> None:
+        """Take note of what files are before their caller reads them, to `learn` their digests afterwards."""
+        self._looked_at = time.time()
+        self._asked |= {file: _signature(file) for file in files}
+
+    def learn(self, file: Path, digest: str) -> None:
+        """The digest of a file that was read since `look`."""
+        self._keep(file, digest, self._looked_at)
 
     def digest(self, file: Path) -> str:
         """SHA-256 of a file, 64 lower-case hex digits; read only if it may have changed. Raises OSError."""
@@ -63,10 +78,13 @@ class Seen:
         except OSError as error:
             error.filename = os.fspath(file)  # reading, unlike opening, does not tell it
             raise
+        self._keep(file, digest, read_at)
+        return digest
+
+    def _keep(self, file: Path, digest: str, read_at: float) -> None:
         signature = _signature(file)
         if signature == self._asked[file] and file.stat().st_ctime < read_at - SETTLED_SECONDS:
             self._now[os.fspath(file)] = [*signature, digest]
-        return digest
 
     def remember(self, file: Path, digest: str) -> None:
         """Take a digest on trust: of a file that its caller has just written, where nobody else writes."""

@@ -120,8 +120,8 @@ def test_a_change_between_looking_and_packaging_is_told(
     """The index would name a package of other files than its key was made of."""
     pack = packaging.pack
 
-    def and_then(files: dict[str, Path], folder: Path) -> packaging.Artifact:
-        artifact = pack(files, folder)
+    def and_then(files: dict[str, Path], folder: Path, contents: dict[Path, str] | None) -> packaging.Artifact:
+        artifact = pack(files, folder, contents)
         if way == "written":
             (use_case / "features.py").write_text("changed, and longer than before\n")
         else:

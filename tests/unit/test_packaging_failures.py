@@ -95,7 +95,7 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_leaves_nothing_behind(model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(files: object, target: IO[bytes]) -> None:
+    def interrupted(files: object, target: IO[bytes], **_: object) -> None:
         target.write(b"half")
         raise KeyboardInterrupt
 
