@@ -134,6 +134,7 @@ def run(argv: list[str]) -> NoReturn:
         argv = argv[1:]
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - the process's own, for its whole life
     sys.stdout, sys.stderr = (TextIOWrapper(FileIO(n, "w", closefd=False), write_through=True) for n in (1, 2))
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(":"))
     code: object = 0
     try:
