@@ -31,7 +31,6 @@ from release.rehearsal.stage import Stage
 ROOT = Path(__file__).parents[1]
 SIZES = (1, 10, 50, 200)
 ROUNDS = 3
-MINUTES = 20
 STACK = ("--stack", "prod")
 COMMANDS = {
     "preview": ("preview", *STACK),

@@ -67,9 +67,9 @@ class Pickle:
 def in_file(name: str, path: Path) -> list[Pickle]:
     """The pickles in a file of a package. Raises OSError."""
     with path.open("rb") as file:
-        return (
-            list(_find(name, name, file, MOST_NESTED, _no_opinion)) if may_hold(name, file.read(SNIFFED_BYTES)) else []
-        )
+        if not may_hold(name, file.read(SNIFFED_BYTES)):
+            return []
+        return list(_find(name, name, file, MOST_NESTED, _no_opinion))
 
 
 def _no_opinion(_: IO[bytes]) -> str:
@@ -85,7 +85,6 @@ def in_stream(name: str, content: IO[bytes], ask: Ask = _no_opinion) -> list[Pic
         aside.write(first)
         while block := content.read(_BIG_ARGUMENT_BYTES):
             aside.write(block)
-        aside.seek(0)
         return list(_find(name, name, aside, MOST_NESTED, ask))
 
 
@@ -141,7 +140,6 @@ def _in_zip(where: str, file: IO[bytes], depth: int, ask: Ask) -> Iterator[Pickl
                     continue
                 with archive.open(entry) as content:
                     if may_hold(entry.filename, content.read(SNIFFED_BYTES)):
-                        content.seek(0)
                         yield from _find(entry.filename, inside, content, depth - 1, ask)
     except (*_READ_ERRORS, NotImplementedError, RuntimeError) as error:
         yield Pickle(where, note=f"a zip that cannot be read ({error}): not looked into")

@@ -69,8 +69,6 @@ def _memory(provider: ModuleType) -> Any:
     """The recordings' cloud without files."""
 
     class Memory(provider.Cloud):  # type: ignore[name-defined,misc]
-        """The recordings' cloud without files."""
-
         def __init__(self) -> None:
             super().__init__("")
             self.document: dict[str, Any] = {"objects": {}, "creates": {}, "writes": {}}
