@@ -54,12 +54,10 @@ def write(
     outer = _Digesting(target)
     with _compressed(outer, threads or min(MOST_THREADS, os.cpu_count() or 1)) as gzip:
         inner = _Digesting(gzip)
-        blocks = _Blocks(inner)
-        whole: Any = {"copybufsize": BLOCK_BYTES}
-        with tarfile.open(fileobj=cast(IO[bytes], blocks), mode="w", format=tarfile.PAX_FORMAT, **whole) as tar:
-            for name in sorted(named):
-                _add(tar, name, named[name], contents)
-        blocks.flush()
+        tar = _TarStream(inner)
+        for name in sorted(named):
+            _add(tar, name, named[name], contents)
+        tar.end()
     return Written(inner.digest.hexdigest(), outer.digest.hexdigest(), outer.size_bytes)
 
 
@@ -77,24 +75,38 @@ def _named(files: Mapping[str, Path]) -> dict[str, Path]:
     return named
 
 
-def _add(tar: tarfile.TarFile, name: str, path: Path, contents: MutableMapping[Path, str] | None) -> None:
+def _add(tar: _TarStream, name: str, path: Path, contents: MutableMapping[Path, str] | None) -> None:
     try:
-        file = path.open("rb")
+        file = path.open("rb", buffering=0)
     except OSError as error:
         raise unreadable(path, error) from error
     with file:
         member = _member(name, os.fstat(file.fileno()).st_size)
-        if tar.offset + member.size > MOST_BYTES:
+        if tar.size_bytes + member.size > MOST_BYTES:
             raise PackagingFailed(
                 f"{path} is too big: with its {member.size} bytes the package passes {MOST_BYTES} bytes; leave data "
                 "out that serving does not need"
             )
         digest = None if contents is None else hashlib.sha256()
-        tar.addfile(member, cast(IO[bytes], _Reading(file, path, digest)))
-        if file.read(1):
-            raise _changed(path)
-        if contents is not None and digest is not None:
-            contents[path] = digest.hexdigest()
+        tar.write(member.tobuf(tarfile.PAX_FORMAT))
+        left = member.size
+        while left and (read := _read(file, path, tar.room[:left])):
+            if digest:
+                digest.update(tar.room[:read])
+            tar.fill(read)
+            left -= read
+        tar.pad(tarfile.BLOCKSIZE)
+        if left or _read(file, path, memoryview(bytearray(1))):
+            raise PackagingFailed(f"{path} changed while it was packaged: package again")
+    if contents is not None and digest is not None:
+        contents[path] = digest.hexdigest()
+
+
+def _read(file: io.FileIO, path: Path, into: memoryview) -> int:
+    try:
+        return file.readinto(into) or 0
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def unreadable(path: Path, error: OSError) -> PackagingFailed:
@@ -135,53 +147,46 @@ class _Digesting(io.RawIOBase):
         return len(data)
 
 
-class _Blocks:
-    """Puts what tarfile writes together to blocks of BLOCK_BYTES. tarfile's own stream copies each byte four times."""
+class _TarStream:
+    """A tar stream in blocks of BLOCK_BYTES, into which files are read at once: tarfile, which makes the headers, would
+    copy each byte four times."""
 
     def __init__(self, target: _Digesting) -> None:
         self._target = target
         self._block = memoryview(bytearray(BLOCK_BYTES))
         self._filled = self._flushed = 0
 
-    def tell(self) -> int:
+    @property
+    def size_bytes(self) -> int:
         return self._flushed + self._filled
 
-    def write(self, data: bytes) -> int:
-        rest = memoryview(data)
-        while rest:
-            taken = rest[: BLOCK_BYTES - self._filled]
-            self._block[self._filled : self._filled + len(taken)] = taken
-            self._filled += len(taken)
-            rest = rest[len(taken) :]
-            if self._filled == BLOCK_BYTES:
-                self.flush()
-        return len(data)
+    @property
+    def room(self) -> memoryview:
+        """What is left of the block, to read into; `fill` says how far."""
+        return self._block[self._filled :]
+
+    def fill(self, size: int) -> None:
+        self._filled += size
+        if self._filled == BLOCK_BYTES:
+            self.flush()
+
+    def write(self, data: bytes) -> None:
+        while data:
+            part = data[: len(self.room)]
+            self.room[: len(part)] = part
+            self.fill(len(part))
+            data = data[len(part) :]
+
+    def pad(self, to: int) -> None:
+        """Zeroes, up to a multiple of `to` bytes."""
+        self.write(bytes(-self.size_bytes % to))
+
+    def end(self) -> None:
+        self.write(bytes(2 * tarfile.BLOCKSIZE))
+        self.pad(tarfile.RECORDSIZE)
+        self.flush()
 
     def flush(self) -> None:
         self._target.write(self._block[: self._filled])
         self._flushed += self._filled
         self._filled = 0
-
-
-class _Reading:
-    """A file as tarfile reads it, digested on the way, with errors that name it."""
-
-    def __init__(self, file: IO[bytes], path: Path, digest: hashlib._Hash | None = None) -> None:
-        self._file = file
-        self._path = path
-        self._digest = digest
-
-    def read(self, size: int) -> bytes:
-        try:
-            data = self._file.read(size)
-        except OSError as error:
-            raise unreadable(self._path, error) from error
-        if len(data) < size:
-            raise _changed(self._path)
-        if self._digest:
-            self._digest.update(data)
-        return data
-
-
-def _changed(path: Path) -> PackagingFailed:
-    return PackagingFailed(f"{path} changed while it was packaged: package again")
