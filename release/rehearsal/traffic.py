@@ -19,6 +19,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 TIMEOUT_SECONDS = 20
 TOLERANCE = 1e-5
+RUSH = 4
+"""How many times as many requests come while somebody waits for them."""
 CRASH = "crash"
 """The answer of a version that fails on a row."""
 
@@ -65,7 +67,7 @@ class Traffic:
         self.endpoint = endpoint
         self.tally = Tally()
         self._rows = rows
-        self._interval = clients / rate
+        self._calm = self._interval = clients / rate
         self._clients = clients
         self._put_labels = put_labels
         self._label_delay = label_delay
@@ -103,10 +105,12 @@ class Traffic:
         self._threads.clear()
 
     def wait_for(self, version: str, requests: int, timeout_seconds: float) -> int:
-        """Wait until that version has answered so many requests; returns how many it has."""
+        """Wait until that version has answered so many requests, in a rush hour; returns how many it has."""
         deadline = time.monotonic() + timeout_seconds
+        self._interval = self._calm / RUSH
         while self.tally.answered[version] < requests and time.monotonic() < deadline:
             time.sleep(0.1)
+        self._interval = self._calm
         return self.tally.answered[version]
 
     def _send(self, number: int) -> None:

@@ -29,8 +29,9 @@ def perform(play: Play) -> None:
         first_version.switch_replay_on(play)
 
     second_version.deploy(play)
-    second_version.judge(play, play.tumor)
-    with play.meanwhile(lambda: second_version.judge(play, play.diabetes), lambda: bad_version.prepare(play)):
+    with play.meanwhile(lambda: second_version.judge(play, play.diabetes)):
+        second_version.judge(play, play.tumor)
+    with play.meanwhile(lambda: bad_version.prepare(play)):
         second_version.promote(play, play.tumor)
     with play.meanwhile(lambda: second_version.promote(play, play.diabetes)):
         bad_version.judge(play)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from release.rehearsal.traffic import CRASH, Row, Traffic, label_line, percentile, same_answer
+from release.rehearsal.traffic import CRASH, RUSH, Row, Traffic, label_line, percentile, same_answer
 
 ROWS = [Row("1,2", 1.0)]
 GOOD = {"label": 1.0, "probability": 0.9}
@@ -95,3 +95,21 @@ def test_percentiles_are_nearest_rank() -> None:
     assert percentile([], 99) == 0
     assert percentile(list(range(1, 101)), 99) == 99
     assert percentile([3.0, 1.0, 2.0], 50) == 2.0
+
+
+def test_who_waits_for_requests_waits_in_a_rush_hour() -> None:
+    intervals = []
+
+    class Watched(Runtime):
+        def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
+            intervals.append(traffic._interval)
+            return super().invoke_endpoint(**request)
+
+    traffic = Traffic(Session(Watched(GOOD)), "e", ROWS, rate=30, put_labels=lambda lines: None)
+    traffic.live({"v1": [GOOD]})
+    traffic.start()
+    try:
+        assert traffic.wait_for("v1", 12, 10) >= 12
+    finally:
+        traffic.stop()
+    assert min(intervals) == pytest.approx(traffic._interval / RUSH)
