@@ -13,6 +13,7 @@ import shutil
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,11 +27,12 @@ from rich.console import Console
 from benchmarks import latency
 from model_package import metadata
 from release.rehearsal.service import stack_file
-from release.rehearsal.stage import Stage
+from release.rehearsal.stage import ENGINES, Stage
 
 ROOT = Path(__file__).parents[1]
 SIZES = (1, 10, 50, 200)
 ROUNDS = 3
+LIMIT_SECONDS = 1800
 STACK = ("--stack", "prod")
 COMMANDS = {
     "preview": ("preview", *STACK),
@@ -130,18 +132,20 @@ def _measured_interpreter(stage: Stage, folder: Path) -> Path:
 
 def _run(stage: Stage, told: Path, engine: str, command: tuple[str, ...]) -> Run:
     told.unlink(missing_ok=True)
-    argv = ["pulumi"] if engine == "cli" else [".venv/bin/python", "-m", "sandbox.engine"]
+    argv = [*ENGINES[engine], *command]
     log = told.with_name("output")
     with log.open("wb") as output:
         started = time.monotonic()
-        process = subprocess.Popen(
-            [*argv, *command], cwd=stage.work, env=stage.environment("ci"), stdout=output, stderr=output
-        )
-        _, status, used = os.wait4(process.pid, 0)
+        process = subprocess.Popen(argv, cwd=stage.work, env=stage.environment("ci"), stdout=output, stderr=output)
+        limit = threading.Timer(LIMIT_SECONDS, process.kill)
+        limit.daemon = True
+        limit.start()
+        _, status, used = os.wait4(process.pid, 0)  # unlike `wait` it tells what the process used
+        limit.cancel()
         seconds = time.monotonic() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"{' '.join([*argv, *command])} ended with {process.returncode}:\n{log.read_text()[-3000:]}")
+        raise RuntimeError(f"{' '.join(argv)} ended with {process.returncode}:\n{log.read_text()[-3000:]}")
     return Run(seconds, used.ru_maxrss / 1024, _seconds_of_children(told.read_text()))
 
 

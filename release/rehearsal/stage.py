@@ -23,6 +23,8 @@ from release.errors import UnderstudyError
 
 SANDBOX_START_SECONDS = 60
 COMMAND_SECONDS = 240
+ENGINES = {"cli": ("pulumi",), "embedded": (".venv/bin/python", "-m", "sandbox.engine")}
+"""What each engine is called by, in the clone."""
 PRODUCTION = "prod"
 """The role, and its profile, of whoever deploys production: a pipeline of production's own account."""
 PRODUCTION_ACCOUNT = "222222222222"
@@ -179,8 +181,7 @@ class Stage:
 
     def pulumi(self, *arguments: str, role: str, check: bool = True, timeout: float = COMMAND_SECONDS) -> Outcome:
         """Run the engine's own command line in the clone as that role."""
-        engine = ["pulumi"] if self.engine == "cli" else [".venv/bin/python", "-m", "sandbox.engine"]
-        return self._run([*engine, *arguments], role, check, timeout)
+        return self._run([*ENGINES[self.engine], *arguments], role, check, timeout)
 
     def _run(self, command: Sequence[str], role: str, check: bool, timeout: float) -> Outcome:
         shown = " ".join(command)
