@@ -2,8 +2,9 @@
 
 A tar stream is deterministic when its members are: sorted by name (code points, so no locale), names in Unicode's
 composed form (macOS may hand them out decomposed), regular files only, no owner, no time, one mode. Compression is
-isal's igzip at level 1, whose output depends on the input alone (level 3 varies with the CPU), in blocks of 1 MiB that
-as many threads compress as there are cores: the blocks are the same for one thread and for many.
+isal's igzip at level 1, whose output depends on the input alone (level 3 varies with the CPU), in blocks of 1 MiB,
+beside the thread that reads and digests: by one thread on two cores, by more on more. The blocks are the same for one
+thread and for many.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from model_package.errors import PackagingFailed
 MODE = 0o644
 COMPRESSION_LEVEL = 1
 MOST_THREADS = 4
-"""One thread reads and digests at 1 GB/s or so, which four at most keep up with."""
+"""One thread reads and digests at 1 GB/s or so, which four at most keep up with. It has a core of its own: a second
+thread that compresses makes both cores of two slower."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def write(
     """
     named = _named(files)
     outer = _Digesting(target)
-    with _compressed(outer, threads or min(MOST_THREADS, os.cpu_count() or 1)) as gzip:
+    with _compressed(outer, threads or min(MOST_THREADS, max(1, (os.cpu_count() or 1) - 1))) as gzip:
         inner = _Digesting(gzip)
         tar = _TarStream(inner)
         for name in sorted(named):
