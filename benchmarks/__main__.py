@@ -13,13 +13,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import engine, latency, packaging, rehearsal
+from benchmarks import engine, latency, packaging, registration, rehearsal
 
 RESULTS = Path(__file__).with_name("results")
 BENCHMARKS: dict[str, Callable[[Console], list[dict[str, Any]]]] = {
     "latency": latency.measure,
     "engine": engine.measure,
     "packaging": packaging.measure,
+    "registration": registration.measure,
     "rehearsal": rehearsal.measure,
 }
 
