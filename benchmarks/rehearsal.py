@@ -18,7 +18,7 @@ def measure(console: Console) -> list[dict[str, Any]]:
     """Play a rehearsal; one row a step, the whole as the last one. Steps of two people overlap."""
     with tempfile.TemporaryDirectory() as folder:
         play = Path(folder) / "play"
-        console.print("playing a rehearsal (about three minutes)")
+        console.print("playing a rehearsal (some four minutes)")
         subprocess.run(
             [sys.executable, "-m", "release", "rehearse", "--directory", str(play)],
             cwd=ROOT,

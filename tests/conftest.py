@@ -18,8 +18,9 @@ def _clients_of_this_test() -> Iterator[None]:
 
 
 # A file's tests are played by one worker, so that what it sets up is set up once. Those that take half a minute and
-# more come first: the other worker does everything else meanwhile.
+# more come first: the other workers do everything else meanwhile.
 LONGEST = (
+    "test_rehearsal.py",
     "test_cases.py",
     "test_bad_input.py",
     "test_signed_custom_image.py",
