@@ -59,9 +59,9 @@ It prints the environment to use it. In another terminal:
     $ python -m sandbox serve --environment-file sandbox.env --account prod=222222222222 &
     $ source sandbox.env.prod               # in production's terminal
 
-Other accounts are reached as on AWS, by assuming a role in them:
+From one account to the other it goes as on AWS, by assuming a role there whose trust policy lets you in:
 
-    $ aws sts assume-role --role-arn arn:aws:iam::222222222222:role/deployer --role-session-name me
+    $ aws sts assume-role --role-arn arn:aws:iam::222222222222:role/reader --role-session-name me
 
 --speed divides the durations that AWS owns (rollout waits, bakes, capture delay, alarm periods). Timestamps stay
 wall-clock, and latency, computation and request rates are real.

@@ -81,23 +81,6 @@ def role_environment(role_arn: str, session: str, region: str) -> dict[str, str]
     }
 
 
-def role_exists(role_arn: str, trusting: str) -> bool:
-    """Whether IAM holds the role and its trust policy lets the service principal `trusting` assume it."""
-    account = role_arn.split(":")[4]
-    roles = iam_backends[account][PARTITION].roles.values()
-    role = next((role for role in roles if role.arn == role_arn), None)
-    if role is None:
-        return False
-    document = json.loads(role.assume_role_policy_document)
-    statements = document["Statement"]
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal", {})
-        services = principal.get("Service", []) if isinstance(principal, dict) else []
-        if statement["Effect"] == "Allow" and trusting in ([services] if isinstance(services, str) else services):
-            return True
-    return False
-
-
 def write_profiles(directory: Path, region: str, accounts: Mapping[str, str]) -> Profiles:
     """Make the sandbox's roles `understudy-<persona>` and a profile with a session of each.
 

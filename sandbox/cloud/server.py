@@ -32,6 +32,7 @@ SERVICES = (
     "sandbox.cloud.buckets",
     "sandbox.cloud.queues",
     "sandbox.cloud.registries",
+    "sandbox.cloud.trust",
 )
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 30.0

@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
 from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY, environ_key_for_header
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -30,6 +31,8 @@ UNLOCKED: dict[str, frozenset[str]] = {
     "stepfunctions": frozenset(),
 }
 THREADS = 48
+XML = frozenset({"iam", "s3", "sns", "sts"})
+"""Services whose clients read errors as XML; the others' read JSON."""
 
 
 @dataclass
@@ -81,15 +84,16 @@ class MotoApplication:
             return lambda data: None
 
         application = self._dispatcher.get_application(environ)
-        with self._lock(getattr(application, "service", "moto_api"), environ):
+        service = getattr(application, "service", "moto_api")
+        with self._lock(service, environ):
             try:
                 answer.body = b"".join(application(environ, start_response))
             except NotImplementedError as error:
-                return _refusal(501, "NotImplemented", f"The sandbox does not have this: {error}")
+                return _refusal(service, 501, "NotImplemented", f"The sandbox does not have this: {error}")
             except Exception as error:
                 # A bug of the sandbox or moto: shown where it runs, and to the caller as AWS shows its own.
                 traceback.print_exc()
-                return _refusal(500, "InternalFailure", f"{type(error).__name__}: {error}")
+                return _refusal(service, 500, "InternalFailure", f"{type(error).__name__}: {error}")
         return answer
 
     def _lock(self, service: str, environ: dict[str, Any]) -> AbstractContextManager[Any]:
@@ -99,10 +103,14 @@ class MotoApplication:
         return self._cloud.lock(service)
 
 
-def _refusal(status: int, code: str, message: str) -> _Answer:
-    body = json.dumps({"__type": code, "message": message}).encode()
+def _refusal(service: str, status: int, code: str, message: str) -> _Answer:
+    if service in XML:
+        error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        body = error if service == "s3" else f"<ErrorResponse>{error}</ErrorResponse>"
+        return _Answer(status, [(b"content-type", b"text/xml")], body.encode())
+    body = json.dumps({"__type": code, "message": message})
     headers = [(b"content-type", b"application/x-amz-json-1.1"), (b"x-amzn-errortype", code.encode())]
-    return _Answer(status, headers, body)
+    return _Answer(status, headers, body.encode())
 
 
 async def read_body(receive: Receive) -> bytes | None:

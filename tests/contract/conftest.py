@@ -1,8 +1,9 @@
 """One sandbox for each pytest process, and boto3 clients of it.
 
 Fixtures: `sandbox` (the running sandbox), `cloud_url` (its endpoint), `boto` (`boto("s3")`, `boto("sts",
-profile="approver")`), `unique` (`unique("bucket")`: a name no other test has), `refused` (expects an AWS error), `lab`
-(models, configurations and endpoints of SageMaker).
+profile="approver")`; profile `other` is of another account), `acting` (clients of a role), `unique`
+(`unique("bucket")`: a name no other test has), `refused` (expects an AWS error), `lab` (models, configurations and
+endpoints of SageMaker).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from botocore.exceptions import ClientError
 ROOT = Path(__file__).resolve().parents[2]
 SPEED = 600
 START_SECONDS = 40
+PROFILES = {"123456789012": "scientist", "222222222222": "other"}
+"""Who acts in the accounts of the shared sandbox."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def stop_sandbox(sandbox: Sandbox) -> int:
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    running = start_sandbox(tmp_path_factory.mktemp("sandbox"))
+    running = start_sandbox(tmp_path_factory.mktemp("sandbox"), "--account", "other=222222222222")
     try:
         yield running
     finally:
@@ -167,6 +170,28 @@ def complaints_about() -> Callable[[Any, Any, str], Iterator[str]]:
 @pytest.fixture(scope="session")
 def boto(sandbox: Sandbox) -> Callable[..., Any]:
     return clients_of(sandbox)
+
+
+@pytest.fixture(scope="session")
+def acting(sandbox: Sandbox, boto: Callable[..., Any]) -> Callable[..., Any]:
+    """`acting("deployer", "s3")`: a client of a role, made if it is not there, that trusts its own account."""
+    sessions: dict[tuple[str, str], boto3.Session] = {}
+
+    def client(role: str, service: str, account: str = "222222222222") -> Any:
+        if (role, account) not in sessions:
+            profile = PROFILES[account]
+            iam, arn = boto("iam", profile), f"arn:aws:iam::{account}:role/{role}"
+            trust = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}
+            with suppress(iam.exceptions.EntityAlreadyExistsException):
+                iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+            keys = boto("sts", profile).assume_role(RoleArn=arn, RoleSessionName="ada")["Credentials"]
+            sessions[role, account] = boto3.Session(
+                keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name="us-west-2"
+            )
+        config = Config(retries={"max_attempts": 1, "mode": "standard"})
+        return sessions[role, account].client(service, endpoint_url=sandbox.url, config=config)
+
+    return client
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -49,13 +48,9 @@ def _role(iam: Any, name: str, trust: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def sharing(sandbox: Any, boto: Callable[..., Any]) -> Sharing:
-    keys = boto("sts").assume_role(RoleArn=f"arn:aws:iam::{PRODUCTION}:role/understudy-ci", RoleSessionName="ada")
-    given = keys["Credentials"]
-    session = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name=REGION)
-
+def sharing(acting: Callable[..., Any], boto: Callable[..., Any]) -> Sharing:
     def production(service: str) -> Any:
-        return session.client(service, endpoint_url=sandbox.url)
+        return acting("understudy-ci", service, PRODUCTION)
 
     project = f"u{uuid.uuid4().hex[:6]}"
     here, there = (Scope(project, *where, REGION) for where in (("prod", PRODUCTION), ("shadow", SHADOW)))
@@ -107,15 +102,12 @@ def test_without_the_bus_s_policy_it_hears_nothing(sharing: Sharing) -> None:
     assert sharing.heard(10) == [key]
 
 
-def test_the_replay_function_reads_captures_and_nobody_else_does(sandbox: Any, sharing: Sharing) -> None:
+def test_the_replay_function_reads_captures_and_nobody_else_does(acting: Callable[..., Any], sharing: Sharing) -> None:
     key = sharing.captured()
     sharing.production("s3").put_object(Bucket=sharing.bucket, Key="ground-truth/x", Body=b"")
 
     def s3(role: str) -> Any:
-        arn = f"arn:aws:iam::{SHADOW}:role/{role}"
-        given = sharing.shadow("sts").assume_role(RoleArn=arn, RoleSessionName="it")["Credentials"]
-        session = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
-        return session.client("s3", endpoint_url=sandbox.url, region_name=REGION)
+        return acting(role, "s3", SHADOW)
 
     function = s3(f"{SERVICE}-replay-0a1b2c3")
     assert function.get_object(Bucket=sharing.bucket, Key=key)["Body"].read() == b"{}"

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from pulumi.dynamic import CreateResult
 
@@ -191,16 +190,7 @@ def test_another_account_reads_a_repository_that_grants_it(
     workshop: Workshop, boto: Callable[..., Any], refused: Any
 ) -> None:
     digest = workshop.push("1")
-    role = "arn:aws:iam::222222222222:role/deployer"
-    keys = boto("sts").assume_role(RoleArn=role, RoleSessionName="ci")["Credentials"]
-    other = boto3.client(
-        "ecr",
-        region_name=REGION,
-        endpoint_url=boto("ecr").meta.endpoint_url,
-        aws_access_key_id=keys["AccessKeyId"],
-        aws_secret_access_key=keys["SecretAccessKey"],
-        aws_session_token=keys["SessionToken"],
-    )
+    other = boto("ecr", profile="other")
     asked = {"registryId": ACCOUNT, "repositoryName": workshop.repository, "imageIds": [{"imageTag": "1"}]}
     with refused(
         "AccessDeniedException", "is not authorized to perform: ecr:BatchGetImage", "no resource-based policy"

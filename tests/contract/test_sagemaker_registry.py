@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import boto3
 import pytest
 
 SCIENTIST = "arn:aws:sts::123456789012:assumed-role/understudy-scientist/scientist"
@@ -181,15 +180,7 @@ def test_what_is_named_in_passing_is_not_looked_up_in_another_account(
     lab: Any, boto: Any, group: str, refused: Any
 ) -> None:
     arn = lab.version(group)
-    keys = boto("sts").assume_role(RoleArn="arn:aws:iam::222222222222:role/other", RoleSessionName="me")["Credentials"]
-    other = boto3.client(
-        "sagemaker",
-        endpoint_url=lab.sagemaker.meta.endpoint_url,
-        region_name="us-west-2",
-        aws_access_key_id=keys["AccessKeyId"],
-        aws_secret_access_key=keys["SecretAccessKey"],
-        aws_session_token=keys["SessionToken"],
-    )
+    other = boto("sagemaker", profile="other")
     answer = other.batch_describe_model_package(ModelPackageArnList=[arn])
     assert "ModelPackageSummaries" not in answer
     error = answer["BatchDescribeModelPackageErrorMap"][arn]

@@ -53,17 +53,7 @@ def test_asynchronous_inference_is_refused_not_pretended(lab: Any, endpoint: str
 
 
 def test_another_account_does_not_see_the_endpoint(lab: Any, boto: Any, endpoint: str, refused: Any) -> None:
-    keys = boto("sts").assume_role(RoleArn="arn:aws:iam::222222222222:role/other", RoleSessionName="me")["Credentials"]
-    import boto3
-
-    runtime = boto3.client(
-        "sagemaker-runtime",
-        endpoint_url=lab.runtime.meta.endpoint_url,
-        region_name="us-west-2",
-        aws_access_key_id=keys["AccessKeyId"],
-        aws_secret_access_key=keys["SecretAccessKey"],
-        aws_session_token=keys["SessionToken"],
-    )
+    runtime = boto("sagemaker-runtime", profile="other")
     with refused("ValidationError", f"Endpoint {endpoint} of account 222222222222 not found."):
         runtime.invoke_endpoint(EndpointName=endpoint, Body=b"1", ContentType="text/csv")
 

@@ -13,9 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from components import encryption, policies, storage, vending
@@ -29,21 +27,9 @@ Clients = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def consumer(sandbox: Any, boto: Clients) -> Clients:
+def consumer(acting: Callable[..., Any]) -> Clients:
     """`consumer(service, role)`: clients of a role of the consumer's account."""
-    sessions: dict[str, boto3.Session] = {}
-
-    def client(service: str, role: str = DEPLOYER) -> Any:
-        if role not in sessions:
-            arn = f"arn:aws:iam::{CONSUMER}:role/{role}"
-            keys = boto("sts").assume_role(RoleArn=arn, RoleSessionName="ada")["Credentials"]
-            sessions[role] = boto3.Session(
-                keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name=REGION
-            )
-        config = Config(retries={"max_attempts": 1, "mode": "standard"})
-        return sessions[role].client(service, endpoint_url=sandbox.url, config=config)
-
-    return client
+    return lambda service, role=DEPLOYER: acting(role, service, CONSUMER)
 
 
 @dataclass(frozen=True)

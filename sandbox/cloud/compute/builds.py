@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from sandbox.cloud import identity
 from sandbox.cloud.actions import AwsError, Call, Handler
 from sandbox.cloud.compute.build import Build
 from sandbox.cloud.ports import Cloud, Scope
+from sandbox.cloud.trust import trusts_service
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class BuildService:
         project.setdefault("cache", {"type": "NO_CACHE"})
         project.setdefault("encryptionKey", f"arn:aws:kms:{call.scope.region}:{call.scope.account}:alias/aws/s3")
         project.setdefault("tags", [])
-        _check(project)
+        _check(project, _arn(call.scope, name))
         with self._lock:
             projects = self._projects.setdefault(call.scope, {})
             if name in projects:
@@ -92,7 +92,7 @@ class BuildService:
             changed = project | {key: call[key] for key in _PROJECT if call.get(key) is not None}
             if changed.get("concurrentBuildLimit") == -1:
                 del changed["concurrentBuildLimit"]
-            _check(changed)
+            _check(changed, project["arn"])
             project.clear()
             project.update(changed, lastModified=datetime.now(UTC))
             return {"project": project}
@@ -244,7 +244,7 @@ def _logs(scope: Scope, project: Mapping[str, Any], stream: str) -> dict[str, An
     }
 
 
-def _check(project: Mapping[str, Any]) -> None:
+def _check(project: Mapping[str, Any], project_arn: str) -> None:
     source = project["source"]
     if source["type"] != "NO_SOURCE":
         raise AwsError(
@@ -255,7 +255,7 @@ def _check(project: Mapping[str, Any]) -> None:
         raise AwsError("InvalidInputException", "Project source of type NO_SOURCE requires an inline buildspec")
     if project["artifacts"]["type"] != "NO_ARTIFACTS":
         raise AwsError("InvalidInputException", "Projects of type NO_SOURCE must have NO_ARTIFACTS")
-    if not identity.role_exists(project["serviceRole"], "codebuild.amazonaws.com"):
+    if not trusts_service(project["serviceRole"], "codebuild.amazonaws.com", project_arn):
         raise AwsError(
             "InvalidInputException",
             f"CodeBuild is not authorized to perform: sts:AssumeRole on {project['serviceRole']}",

@@ -10,13 +10,13 @@ from typing import Any
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.awslambda.responses import LambdaResponse
 
-from sandbox.cloud import identity
 from sandbox.cloud.actions import AwsError, Call, plug_in
 from sandbox.cloud.compute.asynchronous import AsyncInvocations
 from sandbox.cloud.compute.functions import FunctionService, logging_of
 from sandbox.cloud.eventing.functions import FunctionMissingError, StoppingError, ThrottledError
 from sandbox.cloud.eventing.overrides import Method, override
 from sandbox.cloud.ports import Scope
+from sandbox.cloud.trust import trusts_service
 
 ASYNCHRONOUS_BYTES = 1024 * 1024
 SYNCHRONOUS_BYTES = 6 * 1024 * 1024
@@ -112,7 +112,7 @@ def _create(create: Method) -> Method:
     """CreateFunction refuses a role that Lambda cannot assume."""
 
     def create_function(backend: LambdaBackend, spec: dict[str, Any]) -> Any:
-        if not identity.role_exists(spec["Role"], "lambda.amazonaws.com"):
+        if not trusts_service(spec["Role"], "lambda.amazonaws.com"):
             raise AwsError(
                 "InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda."
             )

@@ -16,6 +16,7 @@ from sandbox.cloud.ports import Scope
 from sandbox.cloud.sagemaker import sharing, wording
 from sandbox.cloud.sagemaker.listing import page
 from sandbox.cloud.sagemaker.store import Description, Store, arn, now, refuse
+from sandbox.cloud.trust import trusts_service
 
 SERVICE = "sagemaker.amazonaws.com"
 _IMAGE = re.compile(
@@ -64,7 +65,7 @@ class Models:
             raise refuse(wording.CONTAINERS)
         role_arn = call.get("ExecutionRoleArn")
         if role_arn:
-            check_role(role_arn)
+            check_role(role_arn, model_arn)
         containers = [
             self._container(call, definition, index)
             for index, definition in enumerate([primary] if primary else several, start=1)
@@ -130,9 +131,9 @@ class Models:
         return Container(packaged["Image"], _model_data(packaged), {**packaged.get("Environment", {}), **environment})
 
 
-def check_role(role_arn: str) -> None:
+def check_role(role_arn: str, model_arn: str) -> None:
     """AWS's refusal of an execution role that is not there or does not trust SageMaker."""
-    if not identity.role_exists(role_arn, SERVICE):
+    if not trusts_service(role_arn, SERVICE, model_arn):
         raise refuse(
             f'The execution role ARN "{role_arn}" is invalid. Please ensure that the role exists and that its trust '
             f'relationship policy allows the action "sts:AssumeRole" for the service principal "{SERVICE}".'

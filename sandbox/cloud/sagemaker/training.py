@@ -12,7 +12,6 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandbox.cloud import identity
 from sandbox.cloud.actions import AwsError, Call, Handler
 from sandbox.cloud.ports import Cloud, Scope
 from sandbox.cloud.sagemaker import events, wording
@@ -22,6 +21,7 @@ from sandbox.cloud.sagemaker.models import SERVICE, check_image
 from sandbox.cloud.sagemaker.storage import Storage
 from sandbox.cloud.sagemaker.store import Description, Store, arn, now, refuse
 from sandbox.cloud.sagemaker.training_container import TrainingContainer, TrainingError
+from sandbox.cloud.trust import trusts_service
 
 # What AWS spends before and after the container runs, in its seconds.
 STARTING_SECONDS = 60.0
@@ -128,7 +128,7 @@ class Training:
         shelf, name = self._store.shelf(call.scope), call["TrainingJobName"]
         if name in shelf.training_jobs:
             raise AwsError("ResourceInUse", wording.DUPLICATE_JOB.format(name=name))
-        if not identity.role_exists(call["RoleArn"], SERVICE):
+        if not trusts_service(call["RoleArn"], SERVICE, arn(call.scope, "training-job", name)):
             raise refuse(wording.TRAINING_ROLE.format(role=call["RoleArn"]))
         image = call["AlgorithmSpecification"].get("TrainingImage")
         if not image:
