@@ -5,6 +5,7 @@ What holds on AWS as well is in `registry/`.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -250,3 +251,48 @@ def test_model_data_is_missing_or_elsewhere(lab: Any, group: str, refused: Any) 
         register(f"s3://{lab.bucket}/nothing.tar.gz")
     with refused("ValidationException", "Could not access model data at s3://no-such-bucket/model.tar.gz."):
         register("s3://no-such-bucket/model.tar.gz")
+
+
+def test_model_data_has_to_be_readable_by_whoever_registers(
+    lab: Any, boto: Any, group: str, unique: Any, refused: Any
+) -> None:
+    s3, bucket = boto("s3", profile="other"), unique("elsewhere")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    s3.put_object(Bucket=bucket, Key="model.tar.gz", Body=b"")
+
+    def register(key: str, **members: Any) -> str:
+        container = {"Image": lab.container("v1")["Image"], "ModelDataUrl": f"s3://{bucket}/{key}", **members}
+        specification = {"Containers": [{name: value for name, value in container.items() if value is not None}]}
+        answer = lab.sagemaker.create_model_package(ModelPackageGroupName=group, InferenceSpecification=specification)
+        return str(answer["ModelPackageArn"])
+
+    source = {"S3DataSource": {"S3Uri": f"s3://{bucket}/model.tar.gz", "S3DataType": "S3Object"}}
+    source["S3DataSource"]["CompressionType"] = "Gzip"
+    for key, members in (
+        ("model.tar.gz", {}),
+        # Whether it is there is nobody's business who may not read it.
+        ("nothing.tar.gz", {}),
+        ("model.tar.gz", {"ModelDataUrl": None, "ModelDataSource": source}),
+    ):
+        with refused("ValidationException", f"Could not access model data at s3://{bucket}/{key}.", "us-west-2"):
+            register(key, **members)
+
+    grant = {"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "s3:GetObject"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{**grant, "Resource": f"arn:aws:s3:::{bucket}/*"}]})
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    arn = register("model.tar.gz")
+    with refused("ValidationException", f"Could not find model data at s3://{bucket}/nothing.tar.gz."):
+        register("nothing.tar.gz")
+
+    grant |= {"Effect": "Deny", "Principal": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{**grant, "Resource": f"arn:aws:s3:::{bucket}/*"}]})
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    specification = lab.sagemaker.describe_model_package(ModelPackageName=arn)["InferenceSpecification"]
+    with refused("ValidationException", f"Could not access model data at s3://{bucket}/model.tar.gz."):
+        lab.sagemaker.update_model_package(ModelPackageArn=arn, InferenceSpecification=specification)
+
+
+def test_a_version_is_asked_for_in_its_own_region(boto: Any, lab: Any, group: str, refused: Any) -> None:
+    arn = lab.version(group)
+    with refused("ValidationException", "ARN should be scoped to correct region: eu-west-1"):
+        boto("sagemaker", region="eu-west-1").describe_model_package(ModelPackageName=arn)

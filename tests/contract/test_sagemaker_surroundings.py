@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 import time
+import uuid
 from typing import Any
+
+import pytest
 
 ACCOUNT = "arn:aws:sagemaker:us-west-2:123456789012"
 
@@ -89,3 +92,50 @@ def test_tags_of_all_kinds_of_resource(lab: Any) -> None:
     assert lab.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "project", "Value": "understudy"}]
     lab.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["project"])
     assert lab.sagemaker.list_tags(ResourceArn=arn)["Tags"] == []
+
+
+@pytest.mark.parametrize(
+    ("resource", "message"),
+    [
+        ("endpoint/nobody", 'Could not find endpoint "{arn}".'),
+        ("endpoint-config/nobody", 'Could not find endpoint configuration "{arn}".'),
+        ("model/nobody", 'Could not find model "{arn}".'),
+        ("model-package/nobody", "ModelPackage {arn} does not exist."),
+        ("model-package/nobody/1", "ModelPackage {arn} does not exist."),
+        ("model-package-group/nobody", "ModelPackageGroup {arn} does not exist."),
+        ("training-job/nobody", "Requested resource not found."),
+        ("pipeline/nobody", 'Could not find resource "{arn}".'),
+    ],
+)
+def test_what_is_not_there_has_no_tags(lab: Any, refused: Any, resource: str, message: str) -> None:
+    arn = f"{ACCOUNT}:{resource}"
+    said = message.format(arn=arn)
+    with refused("ValidationException", said):
+        lab.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "b"}])
+    with refused("ValidationException", said):
+        lab.sagemaker.list_tags(ResourceArn=arn)
+    with refused("ValidationException", said):
+        lab.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["a"])
+
+
+def test_tags_go_with_their_resource(lab: Any) -> None:
+    tags = [{"Key": "a", "Value": "b"}]
+    model, config = lab.model(), f"config-{uuid.uuid4().hex[:8]}"
+    request = {"ModelName": f"{model}-2", "ExecutionRoleArn": lab.role, "PrimaryContainer": lab.container("v1")}
+    lab.sagemaker.create_model(**request, Tags=tags)
+    lab.sagemaker.delete_model(ModelName=f"{model}-2")
+    again = lab.sagemaker.create_model(**request)["ModelArn"]
+    assert lab.sagemaker.list_tags(ResourceArn=again)["Tags"] == []
+    variants = {"EndpointConfigName": config, "ProductionVariants": [lab.variant("Main", model)]}
+    lab.sagemaker.create_endpoint_config(**variants, Tags=tags)
+    lab.sagemaker.delete_endpoint_config(EndpointConfigName=config)
+    again = lab.sagemaker.create_endpoint_config(**variants)["EndpointConfigArn"]
+    assert lab.sagemaker.list_tags(ResourceArn=again)["Tags"] == []
+
+
+def test_aws_s_own_tags_are_left_alone(lab: Any, refused: Any) -> None:
+    arn = f"{ACCOUNT}:model/{lab.model()}"
+    with refused("ValidationException", "System prefix 'aws:' reserved for AWS usage in tag key: aws:x"):
+        lab.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "aws:x", "Value": "y"}])
+    with refused("ValidationException", "System prefix 'aws:' reserved for AWS usage in tag key: aws:x"):
+        lab.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["aws:x"])

@@ -67,7 +67,9 @@ class EndpointConfigs:
 
     def delete(self, call: Call) -> None:
         config = self.find(call.scope, call["EndpointConfigName"])
-        del self._store.shelf(call.scope).endpoint_configs[config["EndpointConfigName"]]
+        shelf = self._store.shelf(call.scope)
+        del shelf.endpoint_configs[config["EndpointConfigName"]]
+        shelf.tags.pop(config["EndpointConfigArn"], None)
 
     def find(self, scope: Scope, name: str) -> Description:
         config = self._store.shelf(scope).endpoint_configs.get(name)

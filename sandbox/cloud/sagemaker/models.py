@@ -13,6 +13,7 @@ from moto.s3.models import s3_backends
 from sandbox.cloud import bucket_policies, identity
 from sandbox.cloud.actions import Call, Handler
 from sandbox.cloud.ports import Scope
+from sandbox.cloud.resource_policies import Principal
 from sandbox.cloud.sagemaker import sharing, wording
 from sandbox.cloud.sagemaker.listing import page
 from sandbox.cloud.sagemaker.store import Description, Store, arn, now, refuse
@@ -73,7 +74,7 @@ class Models:
         for container in containers:
             check_image(container.image, call.scope, role_arn)
             if container.model_data_url:
-                check_model_data(container.model_data_url, role_arn, call.scope)
+                check_model_data(call, container.model_data_url, role_arn)
         members = ("PrimaryContainer", "Containers", "InferenceExecutionConfig", "ExecutionRoleArn", "VpcConfig")
         model = {member: call[member] for member in members if call.get(member) is not None}
         if primary:
@@ -98,8 +99,10 @@ class Models:
     def delete(self, call: Call) -> None:
         """Accepted for a model in use, too: what runs it fails later, as on AWS."""
         model = self.find(call.scope, call["ModelName"])
-        del self._store.shelf(call.scope).models[model["ModelName"]]
+        shelf = self._store.shelf(call.scope)
+        del shelf.models[model["ModelName"]]
         del self._containers[model["ModelArn"]]
+        shelf.tags.pop(model["ModelArn"], None)
 
     def find(self, scope: Scope, name: str) -> Description:
         model = self._store.shelf(scope).models.get(name)
@@ -117,7 +120,7 @@ class Models:
             raise refuse(wording.CONTAINER_SOURCES.format(index=index))
         environment = definition.get("Environment", {})
         if package_arn is None:
-            return Container(str(image), _model_data(definition), environment)
+            return Container(str(image), model_data(definition), environment)
         sharing.require(self._store, call, "CreateModel", package_arn)
         package = self._store.shelf_of(package_arn).packages.get(package_arn) if _is_arn(package_arn) else None
         if package is None:
@@ -128,7 +131,7 @@ class Models:
         if package["ModelPackageStatus"] != "Completed" or not package.get("InferenceSpecification"):
             raise refuse(wording.INCOMPLETE_PACKAGE.format(arn=package_arn, status=package["ModelPackageStatus"]))
         packaged = package["InferenceSpecification"]["Containers"][0]
-        return Container(packaged["Image"], _model_data(packaged), {**packaged.get("Environment", {}), **environment})
+        return Container(packaged["Image"], model_data(packaged), {**packaged.get("Environment", {}), **environment})
 
 
 def check_role(role_arn: str, model_arn: str) -> None:
@@ -177,9 +180,16 @@ def check_pull(image: str, role_arn: str, scope: Scope) -> None:
         raise PullError(f"The role '{role_arn}' does not have BatchGetImage permission for the image: '{image}'.")
 
 
-def check_model_data(url: str, role_arn: str | None, scope: Scope) -> None:
-    """AWS's refusal, at CreateModel already, of model data that is not there, not in this region or not the role's."""
-    if not _readable(url, role_arn, scope):
+def check_model_data(call: Call, url: str, role_arn: str | None = None) -> None:
+    """AWS's refusal, at CreateModel already, of model data that is not there, not in this region or not the role's.
+
+    Where no execution role is named (a registration names none) it is the caller who has to be able to read.
+    """
+    scope = call.scope
+    if role_arn is None:
+        if not _readable(url, identity.principal(call.caller), scope):
+            raise refuse(wording.INACCESSIBLE_DATA.format(url=url, region=scope.region))
+    elif not _readable(url, identity.role_principal(role_arn, "SageMaker"), scope):
         raise refuse(
             f'Could not access model data at {url}. Please ensure that the role "{role_arn}" exists and that its trust '
             f'relationship policy allows the action "sts:AssumeRole" for the service principal "{SERVICE}". Also '
@@ -188,7 +198,7 @@ def check_model_data(url: str, role_arn: str | None, scope: Scope) -> None:
         )
 
 
-def _readable(url: str, role_arn: str | None, scope: Scope) -> bool:
+def _readable(url: str, principal: Principal, scope: Scope) -> bool:
     match = _S3.fullmatch(url)
     if match is None or match["bucket"] not in s3_backends.bucket_accounts:
         return False
@@ -196,18 +206,17 @@ def _readable(url: str, role_arn: str | None, scope: Scope) -> bool:
     bucket, key = s3_backends[account][partition].buckets[match["bucket"]], match["key"]
     if bucket.region_name != scope.region:
         return False
-    if role_arn:
-        principal = identity.role_principal(role_arn, "SageMaker")
-        if not bucket_policies.object_permitted(principal, bucket, key):
-            return False
-        if not bucket_policies.decryptable(principal, bucket, key):
-            return False
+    if not bucket_policies.object_permitted(principal, bucket, key):
+        return False
+    if not bucket_policies.decryptable(principal, bucket, key):
+        return False
     if key.endswith("/"):
         return any(known.startswith(key) for known in bucket.keys)
     return key in bucket.keys
 
 
-def _model_data(definition: Description) -> str | None:
+def model_data(definition: Mapping[str, Any]) -> str | None:
+    """Where a container's model data is, whichever member says so."""
     url: str | None = definition.get("ModelDataUrl")
     source: dict[str, Any] = definition.get("ModelDataSource", {}).get("S3DataSource", {})
     return url or source.get("S3Uri")
@@ -236,12 +245,14 @@ def image_digest(image: str) -> str | None:
     return None
 
 
-def check_model_data_found(url: str, scope: Scope) -> None:
-    """AWS's words for an object that is not there, in a bucket that is."""
-    match = _S3.fullmatch(url)
+def check_model_data_found(call: Call, url: str) -> None:
+    """AWS's words for an object that is not there, in a bucket that is and that the caller may read."""
+    match, scope = _S3.fullmatch(url), call.scope
     if match is None or match["bucket"] not in s3_backends.bucket_accounts:
         return
     partition, account = s3_backends.bucket_accounts[match["bucket"]]
     bucket = s3_backends[account][partition].buckets[match["bucket"]]
-    if bucket.region_name == scope.region and not any(key.startswith(match["key"]) for key in bucket.keys):
+    permitted = bucket_policies.object_permitted(identity.principal(call.caller), bucket, match["key"])
+    here = bucket.region_name == scope.region
+    if permitted and here and not any(key.startswith(match["key"]) for key in bucket.keys):
         raise refuse(f"Could not find model data at {url}.")

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sandbox.cloud.actions import AwsError
+from sandbox.cloud.actions import AwsError, Call
 from sandbox.cloud.ports import Cloud, Scope
 from sandbox.cloud.sagemaker import events, wording
 from sandbox.cloud.sagemaker.models import (
@@ -21,6 +21,7 @@ from sandbox.cloud.sagemaker.models import (
     check_model_data,
     check_model_data_found,
     image_digest,
+    model_data,
 )
 from sandbox.cloud.sagemaker.store import Description, Store, now, refuse, scope_of
 
@@ -63,7 +64,7 @@ class Registrations:
                 self.announce(package, [])
 
 
-def check_containers(request: Mapping[str, Any], scope: Scope, *, versioned: bool) -> None:
+def check_containers(request: Mapping[str, Any], call: Call, *, versioned: bool) -> None:
     """What CreateModelPackage and UpdateModelPackage refuse before they answer."""
     for container in containers(request):
         if container.get("AdditionalS3DataSource"):
@@ -74,9 +75,10 @@ def check_containers(request: Mapping[str, Any], scope: Scope, *, versioned: boo
                 "ModelPackages"
             )
         check_image_name(container["Image"])
-        if container.get("ModelDataUrl"):
-            check_model_data_found(container["ModelDataUrl"], scope)
-            check_model_data(container["ModelDataUrl"], None, scope)
+        url = model_data(container)
+        if url:
+            check_model_data_found(call, url)
+            check_model_data(call, url)
     if request.get("ValidationSpecification") and request.get("SkipModelValidation") != "All":
         raise refuse(wording.VALIDATION_JOBS)
 

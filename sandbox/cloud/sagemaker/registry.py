@@ -91,7 +91,7 @@ class Registry:
         package = self._versioned(call, group_name) if group_name else self._unversioned(call, name)
         package |= copy.deepcopy({member: call[member] for member in _REGISTERED if call.get(member) is not None})
         package |= {member: value for member, value in self._cloned(call).items() if member not in package}
-        check_containers(package, call.scope, versioned=bool(group_name))
+        check_containers(package, call, versioned=bool(group_name))
         package_arn = package["ModelPackageArn"]
         shelf = self._store.shelf_of(package_arn)
         if group_name:
@@ -140,7 +140,7 @@ class Registry:
             if len(together) > MAXIMUM_ADDITIONAL_SPECIFICATIONS:
                 raise refuse(wording.ADDITIONAL_SPECIFICATIONS.format(maximum=MAXIMUM_ADDITIONAL_SPECIFICATIONS))
             changed["AdditionalInferenceSpecifications"] = together
-        check_containers(changed, call.scope, versioned="ModelPackageVersion" in package)
+        check_containers(changed, call, versioned="ModelPackageVersion" in package)
         changed = copy.deepcopy(changed)
         for container in containers(changed):
             resolve_image(container, call.scope)
@@ -178,6 +178,8 @@ class Registry:
     def _package(self, call: Call, name: str) -> Description:
         """The package that a request names, by name or ARN (another account's too)."""
         package_arn = name if name.startswith("arn:") else arn(call.scope, "model-package", name)
+        if scope_of(package_arn).region != call.scope.region:
+            raise refuse(f"ARN should be scoped to correct region: {call.scope.region}")
         package = self._store.shelf_of(package_arn).packages.get(package_arn)
         if package is None:
             raise refuse(wording.MISSING_PACKAGE.format(arn=package_arn))

@@ -41,6 +41,13 @@ ANOTHER_REQUEST = "The client token {token} was used with another request, which
 VALIDATION_JOBS = (
     "Validation jobs are not run here: leave out ValidationSpecification or set SkipModelValidation to All."
 )
+# That it is refused before CreateModelPackage answers is inferred, as is that it is the caller who has to read; the
+# beginning is what CreateModel says, which goes on about its execution role.
+INACCESSIBLE_DATA = (
+    'Could not access model data at {url}. Please ensure that the caller has "s3:GetObject" permissions and that the '
+    "object is located in {region}."
+)
+MISSING_RESOURCE = 'Could not find resource "{arn}".'
 ADDITIONAL_SPECIFICATIONS = "A model package has at most {maximum} additional inference specifications."
 MALFORMED_POLICY = "ResourcePolicy is not a policy document: a JSON object with a Statement."
 GROUP_NOT_EMPTY = 'Model package group "{arn}" cannot be deleted: it still contains model packages.'
