@@ -143,6 +143,7 @@ class Candidate(pulumi.ComponentResource):
             artifact_digest=artifact.digest,
             object_sha256=artifact.object_sha256,
             image_digest=self._image.image_digest,
+            environment_digest=metadata.digest_of_environment(packaging.environment(args.build.manifest)),
             public_key=args.public_key,
             kms_key_id=args.key_arn,
             region=args.scope.region,

@@ -7,6 +7,8 @@ Source: CreateModelPackage, CustomerMetadataProperties.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -20,6 +22,8 @@ OBJECT_SHA256 = "understudy.object_sha256"
 OBJECT_VERSION_ID = "understudy.object_version_id"
 IMAGE_DIGEST = "understudy.image_digest"
 """`sha256:…` of the image it was registered with."""
+ENVIRONMENT_DIGEST = "understudy.environment_digest"
+"""`digest_of_environment` of its container's variables; absent for versions of releases that did not compare them."""
 IMAGE_CONTEXT = "understudy.image_context"
 """Digest of a custom image's build context, which is its tag; absent for AWS's images."""
 GIT_COMMIT = "understudy.git_commit"
@@ -69,6 +73,11 @@ def digest_of_image(uri: str) -> str:
     """`sha256:…` of an image that is named by digest; empty where it is named by a tag."""
     _, separator, digest = uri.rpartition("@sha256:")
     return f"sha256:{digest}" if separator else ""
+
+
+def digest_of_environment(environment: Mapping[str, str]) -> str:
+    """64 hex digits that are the same for the same variables, in whatever order."""
+    return hashlib.sha256(json.dumps(environment, sort_keys=True).encode()).hexdigest()
 
 
 def of_registration(lock: ModelLock, artifact_digest: str, object_sha256: str, git_commit: str) -> dict[str, str]:

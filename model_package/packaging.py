@@ -15,7 +15,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -159,6 +159,9 @@ def code_files(use_case: Path, manifest: Manifest) -> dict[str, Path]:
     return files
 
 
+SUBMIT_DIRECTORY = "/opt/ml/model/code"
+
+
 def environment(manifest: Manifest) -> dict[str, str]:
     """The container environment that makes AWS's images, and our server, run the script.
 
@@ -167,8 +170,18 @@ def environment(manifest: Manifest) -> dict[str, str]:
     """
     return {
         "SAGEMAKER_PROGRAM": manifest.entry_point,
-        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+        "SAGEMAKER_SUBMIT_DIRECTORY": SUBMIT_DIRECTORY,
     }
+
+
+def names_only_a_script(environment: Mapping[str, str]) -> bool:
+    """Whether the variables do no more than choose which script of the artifact is served, as `environment`'s do.
+
+    The directory may be a URI elsewhere, for AWS's images, and any other variable may change what a process does.
+    """
+    return set(environment) <= {"SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY"} and (
+        environment.get("SAGEMAKER_SUBMIT_DIRECTORY", SUBMIT_DIRECTORY) == SUBMIT_DIRECTORY
+    )
 
 
 def _index(cache: Path, files: dict[str, Path], lock: ModelLock, contents: dict[Path, str]) -> Path:

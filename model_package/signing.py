@@ -1,8 +1,9 @@
 """Signatures of registered versions, by a key of one's own and without any service (library: model-signing).
 
 What is signed is a statement of what the version is: its service, the digest of its artifact, the SHA-256 of the
-artifact's object and the digest of its image. The signature is a Sigstore bundle around an in-toto statement over
-that text; any EC key of the curves P-256, P-384 and P-521 signs, its public half verifies.
+artifact's object and the digests of its image and of its container's environment. The signature is a Sigstore bundle
+around an in-toto statement over that text; any EC key of the curves P-256, P-384 and P-521 signs, its public half
+verifies.
 
 The library takes most of a second to import (it brings Sigstore, which is not used), so it is imported where used.
 """
@@ -27,20 +28,26 @@ PASSPHRASE_VARIABLE = "UNDERSTUDY_SIGNING_KEY_PASSPHRASE"  # noqa: S105  (a vari
 
 @dataclass(frozen=True)
 class Statement:
-    """What a version is. `image_digest` is `sha256:…`, the other digests 64 lower-case hex digits."""
+    """What a version is. `image_digest` is `sha256:…`, the other digests 64 lower-case hex digits.
+
+    Releases before the environment was part of it signed without: `environment_digest` is empty then, and not said.
+    """
 
     service: str
     artifact_digest: str
     object_sha256: str
     image_digest: str
+    environment_digest: str = ""
 
     def key(self) -> str:
-        """Where its signature is, beside the artifact: one artifact may run in several images."""
-        return f"{self.service}/{self.artifact_digest}/{self.image_digest.removeprefix('sha256:')}.sig"
+        """Where its signature is, beside the artifact: one artifact may run in several images and environments."""
+        container = "-".join(filter(None, (self.image_digest.removeprefix("sha256:"), self.environment_digest)))
+        return f"{self.service}/{self.artifact_digest}/{container}.sig"
 
     def text(self) -> str:
         """The signed bytes."""
-        return json.dumps(asdict(self), sort_keys=True)
+        said = {name: value for name, value in asdict(self).items() if value or name != "environment_digest"}
+        return json.dumps(said, sort_keys=True)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,12 @@ from pulumi.output import Unknown
 from model_package.metadata import (
     ARTIFACT_DIGEST,
     AUTHOR,
+    ENVIRONMENT_DIGEST,
     GIT_COMMIT,
     IMAGE_DIGEST,
     OBJECT_VERSION_ID,
     RELEASE_KEYS,
+    digest_of_environment,
     digest_of_image,
 )
 
@@ -124,13 +126,16 @@ def update(olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def metadata(props: Mapping[str, Any]) -> dict[str, Any]:
-    """The customer metadata of a version, the digests of its artifact and of its image always among it."""
+    """The customer metadata of a version, the digests of artifact, image and environment always among it."""
     values = dict(props.get("customer_metadata_properties") or {})
     if digest := props.get("artifact_digest"):
         values[ARTIFACT_DIGEST] = digest
     image = props.get("image")
     if isinstance(image, str) and (digest := digest_of_image(image)):
         values[IMAGE_DIGEST] = digest
+    environment = props.get("environment") or {}
+    if not has_unknown(environment):
+        values[ENVIRONMENT_DIGEST] = digest_of_environment(environment)
     return values
 
 

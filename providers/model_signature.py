@@ -3,10 +3,11 @@
 The private key is named by the environment of whoever runs `up` (`UNDERSTUDY_SIGNING_KEY`, a path) and is read where
 it is used: it is no input, no output, and on no command line. Where nothing is to be signed, none is needed.
 
-- another artifact, image or service: another signature; the old one stays, as older versions are verified by it.
+- another artifact, image, environment or service: another signature; the old one stays, as older versions are
+  verified by it.
 - another public key: signed anew, in place. Older versions keep the old key's signature.
 
-API: s3:PutObject, s3:HeadObject (`<service>/<artifact digest>/<image digest>.sig` in the artifact bucket).
+API: s3:PutObject, s3:HeadObject (`model_package.signing.Statement.key` in the artifact bucket).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from model_package.errors import SigningKeyMissing
 from model_package.signing import Statement
 from providers import aws
 
-IDENTITY = ("bucket", "service", "artifact_digest", "object_sha256", "image_digest")
+IDENTITY = ("bucket", "service", "artifact_digest", "object_sha256", "image_digest", "environment_digest")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class ModelSignatureArgs:
     artifact_digest: Input[str]
     object_sha256: Input[str]
     image_digest: Input[str]
+    environment_digest: Input[str]
+    """`model_package.metadata.digest_of_environment` of the container's variables."""
     public_key: Input[str]
     """PEM; the other half of the key that signs."""
     kms_key_id: Input[str] | None = None

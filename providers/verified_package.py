@@ -6,6 +6,7 @@ image's tag moved. The Model depends on this resource, so no model is made of by
 
 - the artifact object's SHA-256 is the registered one,
 - the image is the registered digest, and a custom image's tag still names it,
+- the container's environment, which may name other code to run, is the registered one,
 - the signature is of this version and by the configured key, where the stack names one (`understudy:signing`).
 
 Only another ARN or key (or other access) is a change: an `up` that changes nothing reads nothing. A version of S3's
@@ -36,9 +37,16 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from model_package import image_reference, signing
+from model_package import image_reference, packaging, signing
 from model_package.errors import ImageRefused, SignatureRefused
-from model_package.metadata import ARTIFACT_DIGEST, IMAGE_CONTEXT, IMAGE_DIGEST, OBJECT_SHA256
+from model_package.metadata import (
+    ARTIFACT_DIGEST,
+    ENVIRONMENT_DIGEST,
+    IMAGE_CONTEXT,
+    IMAGE_DIGEST,
+    OBJECT_SHA256,
+    digest_of_environment,
+)
 from model_package.signing import Statement
 from providers import aws
 from providers.aws import ProviderError
@@ -112,7 +120,7 @@ class VerifiedPackageProvider(ResourceProvider):
 def _verified(props: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
     arn = str(props["model_package_arn"])
     package = aws.client("sagemaker", props).describe_model_package(ModelPackageName=arn)
-    container = package["InferenceSpecification"]["Containers"][0]
+    container = _container(arn, package)
     metadata = package.get("CustomerMetadataProperties", {})
     registered = metadata.get(OBJECT_SHA256)
     if not registered:
@@ -122,6 +130,7 @@ def _verified(props: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, A
         )
     found = _check_artifact(props, arn, container["ModelDataUrl"], registered, known)
     _check_image(props, arn, container["Image"], metadata)
+    _check_environment(arn, container.get("Environment", {}), metadata)
     if props.get("public_key"):
         _check_signature(props, arn, container, metadata)
     return {
@@ -132,6 +141,17 @@ def _verified(props: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, A
         "signed": bool(props.get("public_key")),
         "verified_objects": dict(list({**known, **found}.items())[-MOST_REMEMBERED:]),
     }
+
+
+def _container(arn: str, package: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The only container, as Understudy registers it: another one beside it, or other model data, was never tried."""
+    containers = package["InferenceSpecification"]["Containers"]
+    if len(containers) != 1 or not containers[0].get("ModelDataUrl"):
+        raise ProviderError(
+            f"{arn} is not what Understudy registers, one container with a ModelDataUrl: find out who changed its "
+            "InferenceSpecification; register the model anew"
+        )
+    return dict(containers[0])
 
 
 def _check_artifact(
@@ -185,14 +205,31 @@ def _check_image(props: Mapping[str, Any], arn: str, image: str, metadata: Mappi
         )
 
 
+def _check_environment(arn: str, environment: Mapping[str, str], metadata: Mapping[str, str]) -> None:
+    registered, found = metadata.get(ENVIRONMENT_DIGEST), digest_of_environment(environment)
+    if registered not in (None, found):
+        raise ProviderError(
+            f"{arn}: the environment is no longer the one that was registered: {', '.join(sorted(environment))} "
+            f"together have digest {found}, registered is {registered}. Find out who changed it; register the model "
+            "anew."
+        )
+
+
 def _check_signature(
     props: Mapping[str, Any], arn: str, container: Mapping[str, Any], metadata: Mapping[str, str]
 ) -> None:
+    registered_environment = metadata.get(ENVIRONMENT_DIGEST, "")
+    if not registered_environment and not packaging.names_only_a_script(container.get("Environment", {})):
+        raise ProviderError(
+            f"{arn}: its signature is of a release that did not sign the environment, and this environment does more "
+            "than name a script of the artifact; register the model anew"
+        )
     statement = Statement(
         service=_group(arn),
         artifact_digest=metadata.get(ARTIFACT_DIGEST, ""),
         object_sha256=metadata.get(OBJECT_SHA256, ""),
         image_digest=metadata.get(IMAGE_DIGEST, ""),
+        environment_digest=registered_environment,
     )
     bucket, _ = _location(container["ModelDataUrl"])
     uri = f"s3://{bucket}/{statement.key()}"

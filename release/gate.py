@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from model_package.metadata import APPROVED_BY, AUTHOR, OBJECT_VERSION_ID, QUARANTINED_REASON, text
+from model_package.metadata import (
+    APPROVED_BY,
+    AUTHOR,
+    OBJECT_VERSION_ID,
+    QUARANTINED_REASON,
+    digest_of_environment,
+    text,
+)
 from release.errors import InconclusiveError, RefusedError
 from release.evidence_document import digest_of
 from release.identity import same_person
@@ -191,6 +198,18 @@ def check_image(package: Package, found: str | None) -> None:
             "The image is no longer the one that was approved.",
             where=f"{package.image}: {found}, approved {package.image_digest}",
             do="Find out who pushed to that repository; register the model anew.",
+        )
+
+
+def check_environment(package: Package) -> None:
+    """Raises `RefusedError` unless the container's variables are the registered ones."""
+    found = digest_of_environment(package.environment)
+    if package.environment_digest not in ("", found):
+        raise RefusedError(
+            "The environment is no longer the one that was approved.",
+            where=f"{package.arn}: {', '.join(sorted(package.environment))} have digest {found}, approved "
+            f"{package.environment_digest}",
+            do="Find out who changed it; register the model anew.",
         )
 
 

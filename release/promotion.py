@@ -14,7 +14,7 @@ from release import arns, gate, registry, standing
 from release.console import Output
 from release.deployment import Deployment, edited
 from release.errors import MissingError, UsageError
-from release.gate import StoredEvidence, check_image, check_promotion
+from release.gate import StoredEvidence, check_environment, check_image, check_promotion
 from release.git import Repository
 from release.ledger import releases
 from release.records import EvidenceStore, ObjectStore
@@ -80,6 +80,7 @@ def check_deployable(package: Package, service: str) -> None:
     if package.group == service and package.is_approved:
         check_promotion(package, service, ObjectStore(region).sha256(package.model_data_url))
         check_image(package, _moved_image(package, region))
+        check_environment(package)
     else:  # the bytes do not matter any more
         check_promotion(package, service, "")
 

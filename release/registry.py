@@ -19,6 +19,7 @@ from model_package.metadata import (
     APPROVED_BESIDE,
     APPROVED_BY,
     ARTIFACT_DIGEST,
+    ENVIRONMENT_DIGEST,
     EVIDENCE_DIGEST,
     IMAGE_CONTEXT,
     IMAGE_DIGEST,
@@ -80,6 +81,11 @@ class Package:
     def image_context(self) -> str:
         """Tag of a custom image: the digest of its build context; empty for AWS's images."""
         return self.metadata.get(IMAGE_CONTEXT, "")
+
+    @property
+    def environment_digest(self) -> str:
+        """Digest of the environment that was registered; empty for a version of an earlier release."""
+        return self.metadata.get(ENVIRONMENT_DIGEST, "")
 
     @property
     def is_approved(self) -> bool:

@@ -23,6 +23,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from model_package.metadata import digest_of_environment
+
 ROOT = Path(__file__).resolve().parents[2]
 DIGEST = "d" * 64
 PROGRAM = """
@@ -211,7 +213,11 @@ def test_a_version_is_previewed_registered_once_and_left_to_people(
     assert project.proxy.calls == {"UpdateModelPackage": 1, "DescribeModelPackage": 1}
     described = lab.sagemaker.describe_model_package(ModelPackageName=arn)
     assert (described["ModelApprovalStatus"], described["SourceUri"]) == ("Approved", "s3://models/model.ubj")
-    assert metadata(lab, arn) == {"understudy.artifact_digest": DIGEST, "understudy.author": "ada", **by_hand}
+    digests = {
+        "understudy.artifact_digest": DIGEST,
+        "understudy.environment_digest": digest_of_environment(container["Environment"]),
+    }
+    assert metadata(lab, arn) == {**digests, "understudy.author": "ada", **by_hand}
 
     # Another environment is another version; the old one stays.
     environment = {**container["Environment"], "WORKERS": 2}

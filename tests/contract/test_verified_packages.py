@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from model_package.metadata import digest_of_environment
 from model_package.signing import SigningKey
 from providers import aws
 from providers.aws import ProviderError
@@ -24,6 +25,7 @@ from tests.unit.test_signing import make_key
 ACCOUNT, REGION = "123456789012", "us-west-2"
 ARTIFACT, OTHER = b"the artifact's bytes", b"the artifact's bytez"
 DIGEST, CONTEXT = "d" * 64, "c" * 64
+ENVIRONMENT = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 
 
@@ -63,9 +65,10 @@ class Version:
             "understudy.object_sha256": hashlib.sha256(ARTIFACT).hexdigest(),
             "understudy.image_digest": self.image_digest,
             "understudy.image_context": CONTEXT,
+            "understudy.environment_digest": digest_of_environment(ENVIRONMENT),
         }
         image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{self.group}@{self.image_digest}"
-        container = {"Image": image, "ModelDataUrl": f"s3://{self.bucket}/{self.artifact}"}
+        container = {"Image": image, "ModelDataUrl": f"s3://{self.bucket}/{self.artifact}", "Environment": ENVIRONMENT}
         made = self.boto("sagemaker").create_model_package(
             ModelPackageGroupName=self.group,
             ModelApprovalStatus="Approved",
@@ -74,20 +77,43 @@ class Version:
         )
         return replace(self, arn=made["ModelPackageArn"])
 
-    def sign(self) -> dict[str, Any]:
+    def change(self, **container: Any) -> None:
+        """What UpdateModelPackage lets anybody do who may write to the registry; None takes a member out."""
+        sagemaker = self.boto("sagemaker")
+        specification = sagemaker.describe_model_package(ModelPackageName=self.arn)["InferenceSpecification"]
+        changed = {**specification["Containers"][0], **container}
+        specification["Containers"] = [{name: value for name, value in changed.items() if value is not None}]
+        sagemaker.update_model_package(ModelPackageArn=self.arn, InferenceSpecification=specification)
+
+    def annotate(self, **metadata: str) -> None:
+        """Overwrite customer metadata `understudy.<name>`."""
+        named = {f"understudy.{name}": value for name, value in metadata.items()}
+        self.boto("sagemaker").update_model_package(ModelPackageArn=self.arn, CustomerMetadataProperties=named)
+
+    def as_of_an_earlier_release(self) -> None:
+        """Registered and signed before the environment was part of either."""
+        self.boto("sagemaker").update_model_package(
+            ModelPackageArn=self.arn, CustomerMetadataPropertiesToRemove=["understudy.environment_digest"]
+        )
+        self.sign(environment_digest="")
+
+    def sign(self, **said: str) -> dict[str, Any]:
         props = {
             "bucket": self.bucket,
             "service": self.group,
             "artifact_digest": DIGEST,
             "object_sha256": hashlib.sha256(ARTIFACT).hexdigest(),
             "image_digest": self.image_digest,
+            "environment_digest": digest_of_environment(ENVIRONMENT),
             "public_key": self.key.public_key(),
+            **said,
         }
         return dict(ModelSignatureProvider().create(props).outs or {})
 
     @property
     def signature(self) -> str:
-        return f"{self.group}/{DIGEST}/{self.image_digest.removeprefix('sha256:')}.sig"
+        image, environment = self.image_digest.removeprefix("sha256:"), digest_of_environment(ENVIRONMENT)
+        return f"{self.group}/{DIGEST}/{image}-{environment}.sig"
 
     def props(self, *, signed: bool = True) -> dict[str, Any]:
         return (
@@ -154,12 +180,8 @@ def test_a_moved_and_a_deleted_tag_are_refused_with_both_digests(version: Versio
 
 def test_an_image_swapped_in_the_registry_is_refused(version: Version) -> None:
     """UpdateModelPackage takes an InferenceSpecification."""
-    sagemaker = version.boto("sagemaker")
-    specification = sagemaker.describe_model_package(ModelPackageName=version.arn)["InferenceSpecification"]
     other = version.push("another image")
-    (container,) = specification["Containers"]
-    container["Image"] = container["Image"].replace(version.image_digest, other)
-    sagemaker.update_model_package(ModelPackageArn=version.arn, InferenceSpecification=specification)
+    version.change(Image=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{version.group}@{other}")
     with pytest.raises(ProviderError, match=rf"is {other}, registered is {version.image_digest}"):
         version.verify()
 
@@ -171,6 +193,90 @@ def test_metadata_rewritten_to_fit_another_artifact_is_refused_by_the_signature(
     version.boto("sagemaker").update_model_package(ModelPackageArn=version.arn, CustomerMetadataProperties=metadata)
     assert version.verify(signed=False)["object_sha256"] == metadata["understudy.object_sha256"]
     with pytest.raises(ProviderError, match=r"the signature is refused: .*Signature mismatch"):
+        version.verify()
+
+
+ELSEWHERE = {**ENVIRONMENT, "SAGEMAKER_SUBMIT_DIRECTORY": "s3://elsewhere/sourcedir.tar.gz"}
+
+
+@pytest.mark.parametrize(
+    "environment", [ELSEWHERE, {**ENVIRONMENT, "LD_PRELOAD": "/opt/ml/model/x.so"}, {}], ids=["moved", "more", "none"]
+)
+@pytest.mark.parametrize("signed", [True, False])
+def test_another_environment_is_refused_with_both_digests(
+    version: Version, environment: dict[str, str], signed: bool
+) -> None:
+    version.change(Environment=environment or None)
+    registered, found = digest_of_environment(ENVIRONMENT), digest_of_environment(environment)
+    with pytest.raises(ProviderError, match=rf"digest {found}, registered is {registered}\. Find out who changed it"):
+        version.verify(signed=signed)
+
+
+def test_metadata_rewritten_to_fit_another_environment_or_image_has_no_signature(version: Version) -> None:
+    version.change(Environment=ELSEWHERE)
+    version.annotate(environment_digest=digest_of_environment(ELSEWHERE))
+    assert version.verify(signed=False)["signed"] is False
+    with pytest.raises(ProviderError, match=r"there is no signature at s3://"):
+        version.verify()
+    other = version.push("another image")
+    version.change(Environment=ENVIRONMENT, Image=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{version.group}@{other}")
+    version.annotate(environment_digest=digest_of_environment(ENVIRONMENT), image_digest=other)
+    with pytest.raises(ProviderError, match=r"there is no signature at s3://"):
+        version.verify()
+
+
+def test_a_signature_moved_to_another_environment_is_refused(version: Version) -> None:
+    version.change(Environment=ELSEWHERE)
+    version.annotate(environment_digest=digest_of_environment(ELSEWHERE))
+    moved = version.signature.replace(digest_of_environment(ENVIRONMENT), digest_of_environment(ELSEWHERE))
+    source = {"Bucket": version.bucket, "Key": version.signature}
+    version.boto("s3").copy_object(Bucket=version.bucket, Key=moved, CopySource=source)
+    with pytest.raises(ProviderError, match=r"the signature is refused: .*Signature mismatch"):
+        version.verify()
+
+
+def test_two_environments_of_one_artifact_have_a_signature_each(version: Version) -> None:
+    other = replace(version, arn="").register()
+    other.change(Environment={**ENVIRONMENT, "SAGEMAKER_PROGRAM": "other.py"})
+    digest = digest_of_environment({**ENVIRONMENT, "SAGEMAKER_PROGRAM": "other.py"})
+    other.annotate(environment_digest=digest)
+    other.sign(environment_digest=digest)
+    assert (version.verify()["signed"], other.verify()["signed"]) == (True, True)
+
+
+def test_a_version_of_an_earlier_release_is_verified_by_its_own_signature(version: Version) -> None:
+    version.as_of_an_earlier_release()
+    assert version.verify()["signed"] is True
+    assert version.verify(signed=False)["signed"] is False
+
+
+def test_a_version_of_an_earlier_release_may_choose_a_script_and_nothing_else(version: Version) -> None:
+    version.as_of_an_earlier_release()
+    version.change(Environment=ELSEWHERE)
+    with pytest.raises(ProviderError, match=r"its signature is of a release that did not sign the environment, and"):
+        version.verify()
+
+
+def test_a_version_of_this_release_does_not_pass_for_one_of_an_earlier_one(version: Version) -> None:
+    version.boto("sagemaker").update_model_package(
+        ModelPackageArn=version.arn, CustomerMetadataPropertiesToRemove=["understudy.environment_digest"]
+    )
+    with pytest.raises(ProviderError, match=r"there is no signature at s3://"):
+        version.verify()
+
+
+def test_what_understudy_does_not_register_is_refused(version: Version) -> None:
+    source = {"S3Uri": f"s3://{version.bucket}/{version.artifact}", "S3DataType": "S3Object", "CompressionType": "Gzip"}
+    version.change(ModelDataUrl=None, ModelDataSource={"S3DataSource": source})
+    with pytest.raises(ProviderError, match=r"is not what Understudy registers, one container with a ModelDataUrl"):
+        version.verify()
+    version.change(ModelDataUrl=f"s3://{version.bucket}/{version.artifact}", ModelDataSource=None)
+    version.verify()
+    sagemaker = version.boto("sagemaker")
+    specification = sagemaker.describe_model_package(ModelPackageName=version.arn)["InferenceSpecification"]
+    specification["Containers"] *= 2
+    sagemaker.update_model_package(ModelPackageArn=version.arn, InferenceSpecification=specification)
+    with pytest.raises(ProviderError, match=r"is not what Understudy registers, one container with a ModelDataUrl"):
         version.verify()
 
 

@@ -136,7 +136,9 @@ def swapped(stage: Stage, context: str, digest: str) -> None:
     with moved(stage, context) as other:
         refused = stage.understudy("promote", NAME, "1", "--yes", role="ci", check=False)
         assert_says(refused, ExitCode.REFUSED, "The image is no longer the one that was approved.", other, digest)
-    signature = f"{key.removesuffix('model.tar.gz')}{digest.removeprefix('sha256:')}.sig"
+    package = stage.client("sagemaker").describe_model_package(ModelPackageName=ARN)
+    environment = package["CustomerMetadataProperties"]["understudy.environment_digest"]
+    signature = f"{key.removesuffix('model.tar.gz')}{digest.removeprefix('sha256:')}-{environment}.sig"
     with overwritten(stage, bucket, signature):
         assert_stops(plain_up(stage), "the signature is refused")
     assert stage.client("sagemaker").list_models()["Models"] == models

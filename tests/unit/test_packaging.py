@@ -85,6 +85,15 @@ def test_the_container_environment_runs_the_entry_point() -> None:
     }
 
 
+def test_an_environment_that_only_chooses_a_script_runs_nothing_from_elsewhere() -> None:
+    ours = packaging.environment(MANIFEST)
+    assert packaging.names_only_a_script(ours)
+    assert packaging.names_only_a_script({**ours, "SAGEMAKER_PROGRAM": "other.py"})
+    assert packaging.names_only_a_script({})
+    assert not packaging.names_only_a_script({**ours, "SAGEMAKER_SUBMIT_DIRECTORY": "s3://elsewhere/code.tar.gz"})
+    assert not packaging.names_only_a_script({**ours, "PYTHONPATH": "/tmp"})
+
+
 def test_the_identity_is_that_of_the_tar_stream(use_case: Path, cache: Path) -> None:
     artifact = packaging.build(use_case, MANIFEST, MODEL_LOCK, cache)
     with gzip.open(artifact.path) as stream:

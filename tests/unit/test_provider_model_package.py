@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pulumi.output import UNKNOWN
 
+from model_package.metadata import digest_of_environment
 from providers import aws
 from providers import model_package_content as content
 from providers import registration as registration_module
@@ -30,7 +31,12 @@ DIGEST = "d" * 64
 IMAGE = "683313688378.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:3.0-5"
 URL = f"s3://understudy-artifacts-111111111111-us-west-2/tumor-triage/{DIGEST}/model.tar.gz"
 AUTHOR = "arn:aws:sts::111111111111:assumed-role/understudy-scientist/ann"
-CREATED = {"understudy.artifact_digest": DIGEST, "understudy.training_job": "job-1"}
+ENVIRONMENT = {"SAGEMAKER_PROGRAM": "inference.py"}
+CREATED = {
+    "understudy.artifact_digest": DIGEST,
+    "understudy.environment_digest": digest_of_environment(ENVIRONMENT),
+    "understudy.training_job": "job-1",
+}
 PROVENANCE = {"understudy.git_commit": "c0ffee", "understudy.author": AUTHOR}
 
 PROPS: dict[str, Any] = {
@@ -38,7 +44,7 @@ PROPS: dict[str, Any] = {
     "image": IMAGE,
     "model_data_url": URL,
     "artifact_digest": DIGEST,
-    "environment": {"SAGEMAKER_PROGRAM": "inference.py"},
+    "environment": ENVIRONMENT,
     "content_types": ["text/csv"],
     "framework": "XGBOOST",
     "framework_version": "3.0-5",
@@ -127,7 +133,7 @@ def test_check_fills_in_what_it_answers_with() -> None:
         (
             {"customer_metadata_properties": {f"k{n}": "v" for n in range(51)}},
             "customer_metadata_properties",
-            "must be 1 to 50 entries, found 52",
+            "must be 1 to 50 entries, found 53",
         ),
     ],
 )
@@ -237,6 +243,28 @@ def test_a_state_of_an_earlier_release_has_no_diff() -> None:
     """It has no `requested_metadata`: the program's metadata, as it was, stands for it."""
     assert "requested_metadata" not in outputs()
     assert ModelPackageProvider().diff(ARN, outputs(), checked()).changes is False
+
+
+def test_a_version_of_an_earlier_release_is_given_the_digest_of_its_environment_once(sagemaker: Stubber) -> None:
+    earlier = {key: value for key, value in CREATED.items() if key != "understudy.environment_digest"}
+    sagemaker.add_response("describe_model_package", description(CustomerMetadataProperties=earlier))
+    state = ModelPackageProvider().read(ARN, {**outputs(), "requested_metadata": earlier}).outs
+    assert state is not None
+    found = ModelPackageProvider().diff(ARN, state, checked())
+    assert (found.changes, found.replaces) == (True, [])
+    digest = {"understudy.environment_digest": CREATED["understudy.environment_digest"]}
+    update = {"ModelPackageArn": ARN, "CustomerMetadataProperties": digest}
+    sagemaker.add_response("update_model_package", {"ModelPackageArn": ARN}, update)
+    sagemaker.add_response("describe_model_package", description())
+    updated = ModelPackageProvider().update(ARN, state, checked()).outs
+    assert updated is not None
+    assert ModelPackageProvider().diff(ARN, updated, checked()).changes is False
+
+
+def test_an_environment_that_a_preview_does_not_know_has_no_digest_yet() -> None:
+    for environment in (UNKNOWN, {"SAGEMAKER_PROGRAM": UNKNOWN}):
+        assert "understudy.environment_digest" not in content.metadata({**PROPS, "environment": environment})
+    assert content.metadata({**PROPS, "environment": None}) == content.metadata({**PROPS, "environment": {}})
 
 
 TEXTS = st.text("abcXYZ019 _.:/=+@-", min_size=1, max_size=8)

@@ -45,6 +45,7 @@ def props(tmp_path: Path) -> dict[str, Any]:
         "artifact_digest": "a" * 64,
         "object_sha256": "b" * 64,
         "image_digest": f"sha256:{'c' * 64}",
+        "environment_digest": "e" * 64,
         "public_key": make_key(tmp_path).public_key(),
     }
 
@@ -75,7 +76,9 @@ def test_what_is_signed_needs_no_key(props: dict[str, Any], monkeypatch: pytest.
     assert not ModelSignatureProvider().diff("", {**props, "signature_uri": "s3://…"}, props).changes
 
 
-@pytest.mark.parametrize("name", ["bucket", "service", "artifact_digest", "object_sha256", "image_digest"])
+@pytest.mark.parametrize(
+    "name", ["bucket", "service", "artifact_digest", "object_sha256", "image_digest", "environment_digest"]
+)
 def test_another_version_is_another_signature(name: str, props: dict[str, Any]) -> None:
     for value in ("other", UNKNOWN):
         found = ModelSignatureProvider().diff("", props, {**props, name: value})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -15,7 +16,7 @@ from model_package import signing
 from model_package.errors import SignatureRefused, SigningKeyMissing
 from model_package.signing import SigningKey, Statement
 
-STATEMENT = Statement("tumor-triage", "a" * 64, "b" * 64, f"sha256:{'c' * 64}")
+STATEMENT = Statement("tumor-triage", "a" * 64, "b" * 64, f"sha256:{'c' * 64}", "e" * 64)
 STRIDE = 7
 
 
@@ -41,7 +42,21 @@ def signature(key: SigningKey) -> bytes:
 
 def test_a_signature_says_what_was_signed(key: SigningKey, signature: bytes) -> None:
     signing.verify(STATEMENT, signature, key.public_key())
-    assert STATEMENT.key() == f"tumor-triage/{'a' * 64}/{'c' * 64}.sig"
+    assert STATEMENT.key() == f"tumor-triage/{'a' * 64}/{'c' * 64}-{'e' * 64}.sig"
+
+
+def test_a_statement_of_an_earlier_release_says_nothing_of_the_environment(key: SigningKey, signature: bytes) -> None:
+    earlier = replace(STATEMENT, environment_digest="")
+    assert earlier.key() == f"tumor-triage/{'a' * 64}/{'c' * 64}.sig"
+    assert json.loads(earlier.text()) == {
+        "service": "tumor-triage",
+        "artifact_digest": "a" * 64,
+        "object_sha256": "b" * 64,
+        "image_digest": f"sha256:{'c' * 64}",
+    }
+    signing.verify(earlier, signing.sign(earlier, key), key.public_key())
+    with pytest.raises(SignatureRefused, match=r"Signature mismatch"):
+        signing.verify(earlier, signature, key.public_key())
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Statement)])

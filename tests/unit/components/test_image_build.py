@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from components import image_build
+from model_package.metadata import digest_of_environment
 from tests.unit.components.test_controls import RULES, seen, waiver
 
 PARTS = "understudy:inference_service:InferenceService$understudy:candidate:Candidate$"
@@ -138,6 +139,7 @@ def test_a_candidate_is_signed_before_it_is_registered(
     assert signature.inputs["service"] == "tumor-triage"
     for name in ("artifact_digest", "object_sha256", "image_digest"):
         assert signature.inputs[name] == metadata[f"understudy.{name}"]
+    assert signature.inputs["environment_digest"] == digest_of_environment(package.inputs["environment"])
     assert signature.inputs["public_key"] == signing
     assert signature.urn in package.options.dependencies
     assert "PRIVATE" not in json.dumps([one.inputs for one in recording.registrations], default=str)

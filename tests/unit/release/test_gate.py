@@ -11,10 +11,12 @@ from model_package.metadata import (
     APPROVED_BY,
     ARTIFACT_DIGEST,
     AUTHOR,
+    ENVIRONMENT_DIGEST,
     IMAGE_DIGEST,
     OBJECT_SHA256,
     OBJECT_VERSION_ID,
     QUARANTINED_REASON,
+    digest_of_environment,
 )
 from release import gate
 from release.errors import ExitCode, InconclusiveError, RefusedError
@@ -126,6 +128,23 @@ def test_promotion_refuses_a_moved_image_with_both_digests() -> None:
         gate.check_image(package, "sha256:other")
     assert refusal.value.where == "image: sha256:other, approved sha256:one"
     assert refusal.value.exit_code == ExitCode.REFUSED
+
+
+def test_promotion_refuses_another_environment_with_both_digests() -> None:
+    environment = {"SAGEMAKER_PROGRAM": "inference.py"}
+    registered = digest_of_environment(environment)
+    metadata = {**APPROVED.metadata, ENVIRONMENT_DIGEST: registered}
+    package = replace(APPROVED, metadata=metadata, environment=environment)
+    gate.check_environment(package)
+    changed = {**environment, "SAGEMAKER_SUBMIT_DIRECTORY": "s3://elsewhere/code.tar.gz"}
+    with pytest.raises(RefusedError, match="The environment is no longer the one that was approved") as refusal:
+        gate.check_environment(replace(package, environment=changed))
+    assert refusal.value.where == (
+        f"{PACKAGE.arn}: SAGEMAKER_PROGRAM, SAGEMAKER_SUBMIT_DIRECTORY have digest {digest_of_environment(changed)}, "
+        f"approved {registered}"
+    )
+    # A version of a release that did not compare it says nothing of it.
+    gate.check_environment(replace(APPROVED, environment=changed))
 
 
 def test_promotion_takes_an_approved_version_with_its_bytes() -> None:
