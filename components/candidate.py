@@ -10,16 +10,21 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
+from components.errors import MistakeError
 from components.image_build import ImageBuild, ImageBuildArgs
 from components.model_endpoint import Container
 from components.naming import Scope
-from model_package import artifacts, metadata, packaging
+from model_package import artifacts, metadata, packaging, processors
 from model_package.image import BuildContext, build_context
 from model_package.lock import ModelLock, load_lock
 from model_package.manifest import Manifest, load_manifest
 from providers.container_image import ContainerImage, ContainerImageArgs
 from providers.model_package import ModelPackage, ModelPackageArgs
 from providers.model_signature import ModelSignature, ModelSignatureArgs
+
+
+class ProcessorError(MistakeError):
+    """An image is for another kind of processor than the instances that are to run it."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,25 @@ def container_of(build: Build, scope: Scope, service: str, image: str | None) ->
         image=image or build.lock.image,
         model_data_url=f"s3://{scope.artifact_bucket}/{artifact_key(service, build.artifact.digest)}",
         environment=packaging.environment(build.manifest),
+    )
+
+
+def check_processor(build: Build, image: str | None, instance_type: str) -> None:
+    """Raises ProcessorError unless the image that the use case runs is for the processors of its instances."""
+    if image is None and build.context is not None:
+        return
+    reason = processors.mismatch(processors.of_image(image or build.lock.image), instance_type)
+    if reason is None:
+        return
+    if image is not None:
+        mend = "name the image for them in `image`, or another instanceType"
+    else:
+        mend = (
+            f"name another instanceType, or have the lock file name the image for these: `understudy train "
+            f"{build.use_case.name} --job {build.lock.training_job}` trains nothing anew"
+        )
+    raise ProcessorError(
+        f"{build.use_case.name}: instanceType {instance_type}: {reason} ({image or build.lock.image}); {mend}"
     )
 
 
@@ -178,6 +202,9 @@ class Candidate(pulumi.ComponentResource):
         commit = git_commit(self._args.build.use_case) or ""
         values = metadata.of_registration(self._args.build.lock, artifact.digest, artifact.object_sha256, commit)
         own = {metadata.IMAGE_CONTEXT: context.digest} if context and self._args.image is None else {}
+        named = self._args.image or ("" if context else self._args.build.lock.image)
+        if processor := processors.of_image(named):
+            own[metadata.IMAGE_PROCESSOR] = processor
         return {
             **values,
             **own,

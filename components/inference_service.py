@@ -9,7 +9,7 @@ from typing import Any
 
 import pulumi
 
-from components.candidate import Build, Candidate, CandidateArgs, build, container_of
+from components.candidate import Build, Candidate, CandidateArgs, build, check_processor, container_of
 from components.errors import MistakeError
 from components.function import FunctionLayer, FunctionLayerArgs
 from components.model_endpoint import Container, ModelEndpoint, ModelEndpointArgs
@@ -105,6 +105,7 @@ class InferenceService(pulumi.ComponentResource):
 
     def _create_shadow(self, environment: Registering) -> dict[str, Any]:
         args, registry = self._args, environment.registry
+        check_processor(environment.build, args.service.image, args.service.instance_type)
         candidate = Candidate(
             self._name,
             CandidateArgs(
@@ -234,4 +235,5 @@ class InferenceService(pulumi.ComponentResource):
                 f"shadowVariant.useCase: {folder} has an image of its own, which shadow builds: set `image` beside "
                 "shadowVariant to its URI by digest, the `image` of the version that `understudy history` shows"
             )
+        check_processor(candidate, self._args.service.image, self._args.service.instance_type)
         return container_of(candidate, artifacts, folder.name.replace("_", "-"), self._args.service.image)

@@ -204,7 +204,9 @@ class ModelEndpoint(pulumi.ComponentResource):
         args = self._args
         if container.model_package_name is None:
             return []
-        verified = VerifiedPackageArgs(container.model_package_name, args.public_key, args.scope.region)
+        verified = VerifiedPackageArgs(
+            container.model_package_name, args.public_key, args.service.instance_type, args.scope.region
+        )
         return [VerifiedPackage(name, verified, self._child())]
 
     def _create_model(self, name: str, container: Container) -> aws.sagemaker.Model:

@@ -9,9 +9,12 @@ image's tag moved. The Model depends on this resource, so no model is made of by
 - the container's environment, which may name other code to run, is the registered one,
 - the signature is of this version and by the configured key, where the stack names one (`understudy:signing`).
 
-Only another ARN or key (or other access) is a change: an `up` that changes nothing reads nothing. A version of S3's
-object that was found right is remembered by its version id, which S3 gives to one content only: going back to a
-version that this stack ran before asks S3 for the id and downloads nothing.
+Beside that it refuses a version whose image is for another kind of processor than the instances have, where AWS's name
+of the image said for which: a change of the instance type at preview, another version before a model is made of it.
+
+Only another ARN, key or instance type (or other access) is a change: an `up` that changes nothing reads nothing. A
+version of S3's object that was found right is remembered by its version id, which S3 gives to one content only: going
+back to a version that this stack ran before asks S3 for the id and downloads nothing.
 
 API: sagemaker:DescribeModelPackage, s3:GetObject, ecr:BatchGetImage.
 """
@@ -36,14 +39,16 @@ from pulumi.dynamic import (
     ResourceProvider,
     UpdateResult,
 )
+from pulumi.output import Unknown
 
-from model_package import image_reference, packaging, signing
+from model_package import image_reference, packaging, processors, signing
 from model_package.errors import ImageRefused, SignatureRefused
 from model_package.metadata import (
     ARTIFACT_DIGEST,
     ENVIRONMENT_DIGEST,
     IMAGE_CONTEXT,
     IMAGE_DIGEST,
+    IMAGE_PROCESSOR,
     OBJECT_SHA256,
     digest_of_environment,
 )
@@ -51,7 +56,7 @@ from model_package.signing import Statement
 from providers import aws
 from providers.aws import ProviderError
 
-INPUTS = ("model_package_arn", "public_key", "region", "assume_role_arn")
+INPUTS = ("model_package_arn", "public_key", "instance_type", "region", "assume_role_arn")
 CHUNK_BYTES = 1 << 20
 MOST_REMEMBERED = 50
 GONE = ("404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion")
@@ -64,6 +69,8 @@ class VerifiedPackageArgs:
     model_package_arn: Input[str]
     public_key: Input[str] | None = None
     """PEM; None where versions are not signed."""
+    instance_type: Input[str] | None = None
+    """What is to run the version; None if anything may."""
     region: Input[str] | None = None
     """Region of the registry and the artifact; boto3's default, if not given."""
     assume_role_arn: Input[str] | None = None
@@ -79,12 +86,14 @@ class VerifiedPackage(Resource, module="understudy", name="VerifiedPackage"):
     image_digest: Output[str]
     signed: Output[bool]
     """Whether a signature was verified."""
+    image_processor: Output[str]
+    """Kind of processor that its image is for (`model_package.processors`); None where nobody said."""
     verified_objects: Output[dict[str, str]]
     """SHA-256 by `s3://…?versionId=…` of what was found right, newest last."""
 
     def __init__(self, name: str, args: VerifiedPackageArgs, opts: ResourceOptions | None = None) -> None:
         props: dict[str, Any] = {field.name: getattr(args, field.name) for field in fields(args)}
-        outputs = ("artifact_digest", "object_sha256", "image_digest", "signed", "verified_objects")
+        outputs = ("artifact_digest", "object_sha256", "image_digest", "image_processor", "signed", "verified_objects")
         super().__init__(VerifiedPackageProvider(), name, {**props, **dict.fromkeys(outputs)}, opts)
 
 
@@ -98,7 +107,12 @@ class VerifiedPackageProvider(ResourceProvider):
         return CheckResult(inputs, failures)
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Old outputs against new inputs: all in place, as nothing exists of it but the finding."""
+        """Old outputs against new inputs: all in place, as nothing exists of it but the finding.
+
+        Raises ProviderError for instances that the same version does not fit, which a preview is to say.
+        """
+        if olds.get("model_package_arn") == news.get("model_package_arn"):
+            _check_processor(str(news["model_package_arn"]), news, olds.get("image_processor"))
         return DiffResult(changes=any(olds.get(name) != news.get(name) for name in INPUTS))
 
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -122,6 +136,7 @@ def _verified(props: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, A
     package = aws.client("sagemaker", props).describe_model_package(ModelPackageName=arn)
     container = _container(arn, package)
     metadata = package.get("CustomerMetadataProperties", {})
+    _check_processor(arn, props, metadata.get(IMAGE_PROCESSOR))
     registered = metadata.get(OBJECT_SHA256)
     if not registered:
         raise ProviderError(
@@ -138,6 +153,7 @@ def _verified(props: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, A
         "artifact_digest": metadata.get(ARTIFACT_DIGEST),
         "object_sha256": registered,
         "image_digest": metadata.get(IMAGE_DIGEST),
+        "image_processor": metadata.get(IMAGE_PROCESSOR),
         "signed": bool(props.get("public_key")),
         "verified_objects": dict(list({**known, **found}.items())[-MOST_REMEMBERED:]),
     }
@@ -202,6 +218,17 @@ def _check_image(props: Mapping[str, Any], arn: str, image: str, metadata: Mappi
         raise ProviderError(
             f"{arn}: the image is no longer the one that was registered: {image} is {found}, registered is "
             f"{registered}. Find out who pushed it; register the model anew."
+        )
+
+
+def _check_processor(arn: str, props: Mapping[str, Any], processor: str | None) -> None:
+    instance_type = props.get("instance_type")
+    if not instance_type or isinstance(instance_type, Unknown):
+        return
+    if reason := processors.mismatch(processor, str(instance_type)):
+        raise ProviderError(
+            f"{arn}: {reason}: run it on the kind of instance that it was registered and tried for, or register the "
+            "model with the image for these"
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from model_package import processors
 from model_package.metadata import (
     APPROVED_BY,
     AUTHOR,
@@ -198,6 +199,17 @@ def check_image(package: Package, found: str | None) -> None:
             "The image is no longer the one that was approved.",
             where=f"{package.image}: {found}, approved {package.image_digest}",
             do="Find out who pushed to that repository; register the model anew.",
+        )
+
+
+def check_processor(package: Package, instance_type: str) -> None:
+    """Raises `RefusedError` where the image is for another kind of processor than the service's instances have."""
+    if reason := processors.mismatch(package.image_processor, instance_type):
+        raise RefusedError(
+            f"Version {package.version} does not fit the service's instances: {reason}.",
+            where=f"{package.arn}; instanceType {instance_type}",
+            do="Name instances of the kind that the version was tried on, or try a version with the image for these: "
+            "its evidence is about that.",
         )
 
 

@@ -14,7 +14,7 @@ from release import arns, gate, registry, standing
 from release.console import Output
 from release.deployment import Deployment, edited
 from release.errors import MissingError, UsageError
-from release.gate import StoredEvidence, check_environment, check_image, check_promotion
+from release.gate import StoredEvidence, check_environment, check_image, check_processor, check_promotion
 from release.git import Repository
 from release.ledger import releases
 from release.records import EvidenceStore, ObjectStore
@@ -52,7 +52,7 @@ def promote(project: Project, wish: Wish, output: Output) -> dict[str, Any]:
     _check_clean(repository, file, wish.stack)
     current = form.settings.get("modelPackageArn")
     package = registry.describe(_chosen(project, form, wish))
-    check_deployable(package, wish.service)
+    check_deployable(package, form)
     _check_approval(project, wish, package, output)
     environment = project.environment(wish.stack, create=True)
     if standing.source(package) == "console":
@@ -74,13 +74,14 @@ def promote(project: Project, wish: Wish, output: Output) -> dict[str, Any]:
     }
 
 
-def check_deployable(package: Package, service: str) -> None:
-    """The gate before any ARN goes into a stack's config: group, quarantine, approval, artifact and image."""
-    region = arns.parse(package.arn).region
+def check_deployable(package: Package, form: ServiceForm) -> None:
+    """The gate before any ARN goes into a stack's config: group, quarantine, approval, artifact, image, environment."""
+    region, service = arns.parse(package.arn).region, form.name
     if package.group == service and package.is_approved:
         check_promotion(package, service, ObjectStore(region).sha256(package.model_data_url))
         check_image(package, _moved_image(package, region))
         check_environment(package)
+        check_processor(package, form.instance_type)
     else:  # the bytes do not matter any more
         check_promotion(package, service, "")
 

@@ -23,6 +23,7 @@ from model_package.metadata import (
     EVIDENCE_DIGEST,
     IMAGE_CONTEXT,
     IMAGE_DIGEST,
+    IMAGE_PROCESSOR,
     OBJECT_SHA256,
     OVERRIDE_REASON,
     QUARANTINED_REASON,
@@ -81,6 +82,11 @@ class Package:
     def image_context(self) -> str:
         """Tag of a custom image: the digest of its build context; empty for AWS's images."""
         return self.metadata.get(IMAGE_CONTEXT, "")
+
+    @property
+    def image_processor(self) -> str:
+        """Kind of processor that its image is for; empty where nobody said."""
+        return self.metadata.get(IMAGE_PROCESSOR, "")
 
     @property
     def environment_digest(self) -> str:

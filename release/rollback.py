@@ -93,7 +93,7 @@ def _attempt(project: Project, repository: Repository, call: Call, output: Outpu
     if fired and not made.config_only and (current := predates(fired, scene.history, scene.running)):
         output.say(f"Alarm {call.alarm} fired before {current.arn} was brought in: it accuses an earlier version.")
         return _told(call, Plan(current.arn, current.arn, config_only=False), stale=True)
-    check_deployable(registry.describe(made.target), call.service)
+    check_deployable(registry.describe(made.target), form)
     output.say(f"Rolling back {call.service} in {call.stack}: {made.accused} → {made.target}")
     message = f"Roll back {call.service} to version {arns.parse(made.target).version} in {call.stack}"
 

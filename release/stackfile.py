@@ -11,6 +11,7 @@ import yaml
 
 from release.arns import service_name
 from release.errors import UsageError
+from settings.models import ServiceSettings
 
 NAMESPACE = "understudy"
 
@@ -88,9 +89,19 @@ class ServiceForm:
     prefix: str
     settings: Mapping[str, Any]
 
+    @property
+    def instance_type(self) -> str:
+        """What its instances are."""
+        return instance_type(self.settings)
+
     def key(self, name: str) -> str:
         """The config path of one of its settings, for `set_config(…, path=True)`."""
         return f"{self.prefix}{name}"
+
+
+def instance_type(settings: Mapping[str, Any]) -> str:
+    """The instance type that a service's settings name, or the one without them."""
+    return str(settings.get("instanceType", ServiceSettings.model_fields["instance_type"].default))
 
 
 def _single_name(plain: Mapping[str, Any]) -> str | None:

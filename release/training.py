@@ -25,9 +25,9 @@ from release.console import Output
 from release.errors import FailedError, MissingError, UsageError
 from release.git import Repository
 from release.records import split_uri
+from release.stackfile import instance_type
 from release.trained import lock_of
 from release.workspace import Environment, Project
-from settings.models import ServiceSettings
 
 if TYPE_CHECKING:
     from sagemaker.core.resources import TrainingJob
@@ -191,23 +191,31 @@ def training_image(manifest: Manifest, environment: Environment, use_case: str, 
 def serving_image(manifest: Manifest, environment: Environment, use_case: str, region: str) -> str | None:
     """AWS's framework image that serves; PyTorch's is another than the one that trains. None for a Dockerfile.
 
-    Whether it is the image for processors or for graphics cards follows from the stack's `instanceType`.
+    Which kind of processor it is for follows from the stack's `instanceType`, and a version has one image (ADR 0018).
     """
     if manifest.framework is None:
         return None
-    settings = environment.file.services().get(service_name(use_case), {})
-    instance_type = str(settings.get("instanceType", ServiceSettings.model_fields["instance_type"].default))
-    return _framework_image(manifest.framework, "inference", instance_type, use_case, region)
+    instances = instance_type(environment.file.services().get(service_name(use_case), {}))
+    return _framework_image(manifest.framework, "inference", instances, use_case, region)
 
 
-def _framework_image(framework: Framework, scope: str, instance_type: str, use_case: str, region: str) -> str:
+def _framework_image(framework: Framework, scope: str, instances: str, use_case: str, region: str) -> str:
     from sagemaker.core import image_uris
 
-    given = {"version": framework.version, "instance_type": instance_type, "image_scope": scope}
+    given = {"version": framework.version, "instance_type": instances, "image_scope": scope}
+    where = f"{use_case}/package.yaml: framework"
     try:
-        return str(image_uris.retrieve(framework.name, region, **given))
+        image = str(image_uris.retrieve(framework.name, region, **given))
     except ValueError as error:
-        raise UsageError(f"No such framework image: {error}", where=f"{use_case}/package.yaml: framework") from error
+        raise UsageError(f"No such framework image: {error}", where=where) from error
+    # For Graviton and Trainium the SDK names the image of some other version, without a word.
+    if not image.rpartition(":")[2].startswith(framework.version):
+        raise UsageError(
+            f"AWS has no {scope} image of {framework.name} {framework.version} for {instances}; it has {image}.",
+            where=where,
+            do="Name another instance type, or that version.",
+        )
+    return image
 
 
 def _take_up(name: str, environment: Environment) -> TrainingJob:

@@ -265,6 +265,16 @@ def test_a_version_of_this_release_does_not_pass_for_one_of_an_earlier_one(versi
         version.verify()
 
 
+def test_a_version_for_another_kind_of_processor_is_refused(version: Version) -> None:
+    version.annotate(image_processor="gpu")
+    found = VerifiedPackageProvider().create({**version.props(), "instance_type": "ml.g5.xlarge"}).outs
+    assert found is not None
+    assert found["image_processor"] == "gpu"
+    with pytest.raises(ProviderError, match=r"the image is for graphics cards, and ml\.m5\.large has processors"):
+        VerifiedPackageProvider().create({**version.props(), "instance_type": "ml.m5.large"})
+    assert version.verify()["image_processor"] == "gpu", "nobody said what runs it"
+
+
 def test_what_understudy_does_not_register_is_refused(version: Version) -> None:
     source = {"S3Uri": f"s3://{version.bucket}/{version.artifact}", "S3DataType": "S3Object", "CompressionType": "Gzip"}
     version.change(ModelDataUrl=None, ModelDataSource={"S3DataSource": source})

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pulumi.output import UNKNOWN
 
+from providers.aws import ProviderError
 from providers.model_signature import ModelSignatureProvider
 from providers.verified_package import VerifiedPackageProvider
 from tests.unit.test_signing import make_key
@@ -24,6 +25,23 @@ def test_an_up_that_changes_nothing_verifies_nothing() -> None:
         found = diff("tumor-triage", FOUND, {**PROPS, name: value})
         assert (found.changes, found.replaces) == (True, None)
     assert diff("tumor-triage", FOUND, {"model_package_arn": ARN, "region": "us-west-2"}).changes, "no longer signed"
+
+
+def test_instances_of_another_kind_are_refused_at_preview() -> None:
+    olds = {**FOUND, "instance_type": "ml.m5.large", "image_processor": "cpu"}
+    diff = VerifiedPackageProvider().diff
+    assert not diff("tumor-triage", olds, {**PROPS, "instance_type": "ml.m5.large"}).changes
+    assert diff("tumor-triage", olds, {**PROPS, "instance_type": "ml.c5.large"}).changes
+    assert diff("tumor-triage", olds, {**PROPS, "instance_type": UNKNOWN}).changes
+    with pytest.raises(
+        ProviderError, match=r"/7: the image is for processors \(x86\), and ml\.g5\.xlarge has graphics"
+    ):
+        diff("tumor-triage", olds, {**PROPS, "instance_type": "ml.g5.xlarge"})
+    # Of another version nobody has asked yet.
+    other = {**PROPS, "model_package_arn": ARN.replace("/7", "/8"), "instance_type": "ml.g5.xlarge"}
+    assert diff("tumor-triage", olds, other).changes
+    # What an earlier release found says nothing of processors.
+    assert diff("tumor-triage", FOUND, {**PROPS, "instance_type": "ml.g5.xlarge"}).changes
 
 
 def test_a_refresh_and_a_delete_read_nothing() -> None:

@@ -157,6 +157,9 @@ def test_production_s_model_waits_for_the_verification(signing: str, run_program
     verified, model = dynamic(recording, "VerifiedPackage"), recording.one("aws:sagemaker/model:Model")
     assert verified.inputs["public_key"] == signing
     assert verified.inputs["model_package_arn"] == model.inputs["primaryContainer"]["modelPackageName"]
+    configuration = recording.one("aws:sagemaker/endpointConfiguration:EndpointConfiguration")
+    (variant,) = configuration.inputs["productionVariants"]
+    assert verified.inputs["instance_type"] == variant["instanceType"]
     assert verified.urn in model.options.dependencies
 
 

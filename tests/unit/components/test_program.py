@@ -255,6 +255,66 @@ def test_a_shadow_variant_may_run_an_unapproved_candidate_by_its_parts(
     assert container.keys() == {"image", "modelDataUrl", "environment"}
 
 
+PYTORCH = "763104351884.dkr.ecr.us-west-2.amazonaws.com/pytorch-inference:2.6.0-{}-py312"
+
+
+def serve_with(project: Path, image: str) -> None:
+    lock = project / "use_cases" / "tumor_triage" / "model.lock.yaml"
+    lock.write_text(json.dumps({**json.loads(lock.read_text()), "image": image}))
+
+
+@pytest.mark.parametrize("stack", ["shadow", "prod"])
+def test_a_candidate_runs_on_the_kind_of_processor_that_its_image_is_for(
+    stack: str, project: Path, run_program: Any, train: Callable[[str], None], configs: Any
+) -> None:
+    train("tumor_triage")
+    serve_with(project, PYTORCH.format("cpu"))
+    config = copy.deepcopy(configs[stack])
+    service = config["understudy:services"]["tumor-triage"]
+    service["instanceType"] = "ml.g5.xlarge"
+    if stack == "prod":  # the candidate beside production's variant has its instances
+        del service["scaling"]
+        service["shadowVariant"] = {"useCase": "tumor_triage", "percent": 50}
+    with pytest.raises(pulumi.RunError) as refused:
+        run_program(stack, config)
+    assert str(refused.value) == (
+        "tumor_triage: instanceType ml.g5.xlarge: the image is for processors (x86), and ml.g5.xlarge has graphics "
+        f"cards ({PYTORCH.format('cpu')}); name another instanceType, or have the lock file name the image for these: "
+        "`understudy train tumor_triage --job tumor-triage-1` trains nothing anew"
+    )
+    serve_with(project, PYTORCH.format("gpu"))
+    run_program(stack, config)
+
+
+def test_an_image_that_the_stack_names_has_to_fit_too(
+    project: Path, run_program: Any, train: Callable[[str], None], configs: Any
+) -> None:
+    train("tumor_triage")
+    config = copy.deepcopy(configs["shadow"])
+    service = config["understudy:services"]["tumor-triage"]
+    service["image"] = PYTORCH.format("gpu")
+    with pytest.raises(
+        pulumi.RunError, match=r"has processors \(x86\) \(.*-gpu-py312\); name the image for them in `i"
+    ):
+        run_program("shadow", config)
+    # A digest does not say what it is for.
+    service["image"] = PYTORCH.partition(":")[0] + f"@sha256:{'a' * 64}"
+    run_program("shadow", config)
+
+
+def test_a_version_says_which_kind_of_processor_it_is_for(
+    project: Path, run_program: Any, train: Callable[[str], None], configs: Any
+) -> None:
+    def registered() -> Any:
+        recording = run_program("shadow", configs["shadow"])
+        return recording.one("pulumi-python:dynamic/understudy:ModelPackage").inputs["customer_metadata_properties"]
+
+    train("tumor_triage")
+    assert "understudy.image_processor" not in registered()
+    serve_with(project, PYTORCH.format("cpu"))
+    assert registered()["understudy.image_processor"] == "cpu"
+
+
 def repr_of(asset: Any) -> str:
     return f"{type(asset).__name__}({getattr(asset, 'path', '')})"
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from model_package.metadata import APPROVED_BESIDE, APPROVED_BY, EVIDENCE_DIGEST
+from model_package.metadata import APPROVED_BESIDE, APPROVED_BY, EVIDENCE_DIGEST, IMAGE_PROCESSOR
 from release.console import Output
 from release.errors import (
     DeclinedError,
@@ -161,6 +161,19 @@ def test_an_overwritten_artifact_is_refused(world: World) -> None:
     with pytest.raises(RefusedError, match="no longer the one that was approved"):
         promote(world.project, WISH, Output())
     assert not world.engine.calls
+
+
+def test_a_version_for_another_kind_of_processor_is_refused(world: World) -> None:
+    world.packages[arn(2)] = package(2, **{IMAGE_PROCESSOR: "gpu"})
+    with pytest.raises(RefusedError, match="Version 2 does not fit the service's instances: the image is for graphics"):
+        promote(world.project, WISH, Output())
+    assert "modelPackageArn" not in settings(world)
+    service = {**settings(world), "instanceType": "ml.g5.xlarge"}
+    config = yaml.safe_load(world.file.read_text())
+    config["config"]["understudy:services"]["tumor-triage"] = service
+    world.file.write_text(yaml.safe_dump(config))
+    world.git("commit", "--all", "--quiet", "--message", "graphics cards")
+    assert promote(world.project, WISH, Output())["to"] == arn(2)
 
 
 def test_another_services_version_is_refused(world: World) -> None:

@@ -7,7 +7,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import pytest
 
@@ -137,6 +137,21 @@ def test_pytorch_is_served_by_another_image_than_trains_it(world: World, instanc
     assert trains.startswith(f"{registry}/pytorch-training:2.6.0-cpu")
     assert serves is not None
     assert serves.startswith(f"{registry}/pytorch-inference:2.6.0-{kind}")
+
+
+@pytest.mark.parametrize(("name", "version"), [("sklearn", "1.2-1"), ("pytorch", "2.6.0")])
+def test_an_image_of_another_version_is_refused(
+    world: World, name: Literal["sklearn", "pytorch"], version: str
+) -> None:
+    """The SDK names scikit-learn 1.0-1 for Graviton and PyTorch 1.11 for Trainium, whatever it is asked for."""
+    manifest = load_manifest(ROOT / "use_cases" / "tumor_triage")
+    manifest = manifest.model_copy(update={"framework": Framework(name=name, version=version)})
+    instance_type = {"sklearn": "ml.c7g.large", "pytorch": "ml.trn1.2xlarge"}[name]
+    edit(world.file, "understudy:services.tumor-triage.instanceType", instance_type)
+    with pytest.raises(UsageError) as refused:
+        serving_image(manifest, world.project.environment("prod"), "tumor_triage", "us-west-2")
+    said = f"AWS has no inference image of {name} {version} for {instance_type}; it has "
+    assert refused.value.what.startswith(said)
 
 
 def test_a_framework_that_both_trains_and_serves_has_one_image(world: World) -> None:
