@@ -17,7 +17,7 @@ from release.errors import MissingError, UsageError
 from release.gate import StoredEvidence, check_environment, check_image, check_processor, check_promotion
 from release.git import Repository
 from release.ledger import releases
-from release.records import EvidenceStore, ObjectStore
+from release.records import NO_VERSION, EvidenceStore, ObjectStore
 from release.registry import Package
 from release.stackfile import ServiceForm, StackFile, parse_config
 from release.workspace import Environment, Project, engine_errors
@@ -78,12 +78,23 @@ def check_deployable(package: Package, form: ServiceForm) -> None:
     """The gate before any ARN goes into a stack's config: group, quarantine, approval, artifact, image, environment."""
     region, service = arns.parse(package.arn).region, form.name
     if package.group == service and package.is_approved:
-        check_promotion(package, service, ObjectStore(region).sha256(package.model_data_url))
+        check_promotion(package, service, _artifact_sha256(package, region))
         check_image(package, _moved_image(package, region))
         check_environment(package)
         check_processor(package, form.instance_type)
     else:  # the bytes do not matter any more
         check_promotion(package, service, "")
+
+
+def _artifact_sha256(package: Package, region: str) -> str:
+    """SHA-256 of what is at the artifact's place now.
+
+    While that is the version of S3's object that was uploaded for the registration, nothing is read: the deployment
+    reads every byte (`VerifiedPackage`) before it makes a model, and takes nobody's word for a version's content.
+    """
+    uploaded = package.metadata.get(metadata_keys.OBJECT_VERSION_ID, NO_VERSION)
+    known = {} if uploaded == NO_VERSION else {uploaded: package.object_sha256}
+    return ObjectStore(region).sha256(package.model_data_url, known)
 
 
 def _moved_image(package: Package, region: str) -> str | None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,8 @@ from release.gate import StoredEvidence
 
 _READERS = 16
 _CHUNK_BYTES = 1024 * 1024
+NO_VERSION = "null"
+"""What S3 calls the version of an object whatever is in it, where the bucket keeps no versions."""
 
 
 class ObjectStore:
@@ -74,20 +77,27 @@ class ObjectStore:
         body = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode()
         self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
 
-    def sha256(self, uri: str) -> str:
-        """SHA-256 of the object at an s3:// URI, from its bytes. Raises `MissingError`."""
+    def sha256(self, uri: str, known: Mapping[str, str] | None = None) -> str:
+        """SHA-256 of the object at an s3:// URI, from its bytes. Raises `MissingError`.
+
+        `known`: digests by S3's version id; a version among them is not read, as S3 gives an id to one content only.
+        """
         bucket, key = split_uri(uri)
         digest = hashlib.sha256()
         try:
-            body = self._client.get_object(Bucket=bucket, Key=key)["Body"]
+            answer = self._client.get_object(Bucket=bucket, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket", "404"):
                 raise MissingError(
                     f"The artifact is not at {uri}.", do="Restore that object version, or register the model anew."
                 ) from error
             raise
-        for chunk in body.iter_chunks(_CHUNK_BYTES):
-            digest.update(chunk)
+        with closing(answer["Body"]) as body:
+            found = (known or {}).get(answer.get("VersionId", NO_VERSION))
+            if found is not None:
+                return found
+            for chunk in body.iter_chunks(_CHUNK_BYTES):
+                digest.update(chunk)
         return digest.hexdigest()
 
 

@@ -240,7 +240,7 @@ class _Store:
     def read(self, bucket: str, key: str) -> bytes:
         return ObjectStore().read(bucket, key)
 
-    def sha256(self, uri: str) -> str:
+    def sha256(self, uri: str, known: Mapping[str, str]) -> str:
         return "e" * 64 if "tampered" in uri else SHA
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.response import StreamingBody
 
+from model_package.metadata import OBJECT_SHA256, OBJECT_VERSION_ID
 from release import registry
 from release.approval import Request, approve
 from release.console import Output
 from release.errors import ExitCode, InconclusiveError, MissingError, RefusedError, UsageError
+from release.promotion import check_deployable
 from release.records import EvidenceStore, ObjectStore, split_uri
+from release.stackfile import ServiceForm
 from tests.unit.release.conftest import RECORDS as BUCKET
 from tests.unit.release.conftest import World, arn, package, store_evidence
 
@@ -46,6 +52,49 @@ def test_objects_are_listed_read_and_digested(s3: Any) -> None:
     assert store.sha256(f"s3://{BUCKET}/a/07") == hashlib.sha256(b"7\n").hexdigest()
     with pytest.raises(MissingError, match="The artifact is not at s3://records/gone"):
         store.sha256(f"s3://{BUCKET}/gone")
+
+
+def test_a_version_of_an_object_that_is_known_is_not_read_again(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    store, read = ObjectStore(), Counter[str]()
+    chunks = StreamingBody.iter_chunks
+
+    def counted(body: StreamingBody, size: int) -> Iterator[bytes]:
+        read["bodies"] += 1
+        return chunks(body, size)
+
+    monkeypatch.setattr(StreamingBody, "iter_chunks", counted)
+    first = s3.put_object(Bucket=BUCKET, Key="artifact", Body=b"one")["VersionId"]
+    known = {first: "what was found before"}
+    assert (store.sha256(f"s3://{BUCKET}/artifact", known), read["bodies"]) == ("what was found before", 0)
+    # The same bytes, uploaded by somebody: S3 says nothing of that, so they are read.
+    s3.put_object(Bucket=BUCKET, Key="artifact", Body=b"one")
+    assert (store.sha256(f"s3://{BUCKET}/artifact", known), read["bodies"]) == (hashlib.sha256(b"one").hexdigest(), 1)
+
+
+def test_an_artifact_is_read_unless_it_is_the_version_that_was_uploaded(
+    s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    asked: list[dict[str, str]] = []
+    digest = ObjectStore.sha256
+
+    def sha256(store: ObjectStore, uri: str, known: dict[str, str]) -> str:
+        asked.append(known)
+        return digest(store, uri, known)
+
+    monkeypatch.setattr(ObjectStore, "sha256", sha256)
+    form = ServiceForm("tumor-triage", "understudy:", {})
+    url = f"s3://{BUCKET}/artifact"
+    version = s3.put_object(Bucket=BUCKET, Key="artifact", Body=b"registered")["VersionId"]
+    registered = hashlib.sha256(b"registered").hexdigest()
+    for uploaded, known in ((version, {version: registered}), ("null", {}), (None, {})):
+        metadata = {OBJECT_SHA256: registered, **({OBJECT_VERSION_ID: uploaded} if uploaded else {})}
+        check_deployable(replace(package(2, **metadata), model_data_url=url), form)
+        assert asked.pop() == known
+    s3.put_object(Bucket=BUCKET, Key="artifact", Body=b"overwritten")
+    with pytest.raises(RefusedError, match="The artifact is no longer the one that was approved"):
+        check_deployable(replace(package(2, **{**metadata, OBJECT_VERSION_ID: version}), model_data_url=url), form)
 
 
 def test_evidence_is_found_by_candidate_and_digest(s3: Any) -> None:
