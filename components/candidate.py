@@ -14,6 +14,7 @@ from components.errors import MistakeError
 from components.image_build import ImageBuild, ImageBuildArgs
 from components.model_endpoint import Container
 from components.naming import Scope
+from components.storage import ContentStore
 from model_package import artifacts, metadata, packaging, processors
 from model_package.image import BuildContext, build_context
 from model_package.lock import ModelLock, load_lock
@@ -98,9 +99,7 @@ class CandidateArgs:
 
     build: Build
     image: str | None
-    artifact_bucket: pulumi.Input[str]
-    artifact_versioning: pulumi.Resource | None
-    key_arn: pulumi.Input[str]
+    artifacts: ContentStore
     model_package_group_name: pulumi.Input[str]
     repository_url: pulumi.Input[str]
     scope: Scope
@@ -135,26 +134,15 @@ class Candidate(pulumi.ComponentResource):
                 scope=args.scope,
                 context=args.build.context,
                 repository_url=args.repository_url,
-                artifact_bucket=args.artifact_bucket,
-                artifact_versioning=args.artifact_versioning,
-                key_arn=args.key_arn,
+                artifacts=args.artifacts,
             )
             return ImageBuild(self._name, build, child).image
         image = args.image or args.build.lock.image
         return ContainerImage(self._name, ContainerImageArgs(image=image, region=args.scope.region), child)
 
     def _upload(self) -> aws.s3.BucketObjectv2:
-        args = self._args
-        versioning = [args.artifact_versioning] if args.artifact_versioning else []
-        return aws.s3.BucketObjectv2(
-            self._name,
-            bucket=args.artifact_bucket,
-            key=artifact_key(self._name, self.artifact_digest),
-            source=pulumi.FileAsset(os.fspath(args.build.artifact.path.resolve())),
-            kms_key_id=args.key_arn,
-            # A new digest is a new object; the old one may be what production runs (DESIGN 2).
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True, depends_on=versioning),
-        )
+        key = artifact_key(self._name, self.artifact_digest)
+        return self._args.artifacts.upload(self._name, key, self._args.build.artifact.path, self)
 
     def _sign(self) -> list[pulumi.Resource]:
         """Before the version is registered: one without its signature is none that production would run."""
@@ -162,14 +150,14 @@ class Candidate(pulumi.ComponentResource):
         if args.public_key is None:
             return []
         signature = ModelSignatureArgs(
-            bucket=args.artifact_bucket,
+            bucket=args.artifacts.bucket,
             service=self._name,
             artifact_digest=artifact.digest,
             object_sha256=artifact.object_sha256,
             image_digest=self._image.image_digest,
             environment_digest=metadata.digest_of_environment(packaging.environment(args.build.manifest)),
             public_key=args.public_key,
-            kms_key_id=args.key_arn,
+            kms_key_id=args.artifacts.key_arn,
             region=args.scope.region,
         )
         return [ModelSignature(self._name, signature, pulumi.ResourceOptions(parent=self))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ import yaml
 
 from components import policies
 from components.naming import Scope, logical
+from components.storage import ContentStore
 from model_package.image import BuildContext
 from providers.container_image import ContainerImage, ContainerImageArgs
 
@@ -36,9 +36,7 @@ class ImageBuildArgs:
     scope: Scope
     context: BuildContext
     repository_url: pulumi.Input[str]
-    artifact_bucket: pulumi.Input[str]
-    artifact_versioning: pulumi.Resource | None
-    key_arn: pulumi.Input[str]
+    artifacts: ContentStore
 
 
 def context_key(service: str, digest: str) -> str:
@@ -86,7 +84,9 @@ class ImageBuild(pulumi.ComponentResource):
     def __init__(self, name: str, args: ImageBuildArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("understudy:image_build:ImageBuild", name, None, opts)
         self._service, self._name, self._args = name, f"{name}-image", args
-        context = self._upload()
+        # What an image was built from stays beside it.
+        key = context_key(self._service, args.context.digest)
+        context = args.artifacts.upload(self._name, key, args.context.path, self)
         project, policy = self._create_project()
         self.image = ContainerImage(
             name,
@@ -105,19 +105,6 @@ class ImageBuild(pulumi.ComponentResource):
     def _child(self, **options: Any) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, **options)
 
-    def _upload(self) -> aws.s3.BucketObjectv2:
-        args = self._args
-        versioning = [args.artifact_versioning] if args.artifact_versioning else []
-        return aws.s3.BucketObjectv2(
-            self._name,
-            bucket=args.artifact_bucket,
-            key=context_key(self._service, args.context.digest),
-            source=pulumi.FileAsset(os.fspath(args.context.path.resolve())),
-            kms_key_id=args.key_arn,
-            # What an image was built from stays beside it.
-            opts=self._child(retain_on_delete=True, depends_on=versioning),
-        )
-
     def _create_project(self) -> tuple[aws.codebuild.Project, aws.iam.RolePolicy]:
         args, role_name = self._args, logical("role", self._name, "build")
         log_group = aws.cloudwatch.LogGroup(role_name, retention_in_days=LOG_DAYS, opts=self._child())
@@ -127,7 +114,7 @@ class ImageBuild(pulumi.ComponentResource):
             assume_role_policy=policies.trust(args.scope, "codebuild.amazonaws.com", project_arns),
             opts=self._child(),
         )
-        document = pulumi.Output.all(args.artifact_bucket, args.key_arn, log_group.arn).apply(
+        document = pulumi.Output.all(args.artifacts.bucket, args.artifacts.key_arn, log_group.arn).apply(
             lambda known: policies.document(build_statements(args.scope, self._service, *known))
         )
         policy = aws.iam.RolePolicy(role_name, role=role.name, policy=document, opts=self._child())

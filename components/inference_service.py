@@ -111,9 +111,7 @@ class InferenceService(pulumi.ComponentResource):
             CandidateArgs(
                 build=environment.build,
                 image=args.service.image,
-                artifact_bucket=registry.artifact_bucket,
-                artifact_versioning=registry.artifact_versioning,
-                key_arn=registry.key_arn,
+                artifacts=registry.artifacts,
                 model_package_group_name=registry.groups[self._name],
                 repository_url=registry.repositories[self._name],
                 scope=args.scope,

@@ -205,7 +205,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         if container.model_package_name is None:
             return []
         verified = VerifiedPackageArgs(
-            container.model_package_name, args.public_key, args.service.instance_type, args.scope.region
+            container.model_package_name, args.public_key, args.service.instance_type, region=args.scope.region
         )
         return [VerifiedPackage(name, verified, self._child())]
 

@@ -12,7 +12,7 @@ import pulumi_aws as aws
 from components import policies, vending
 from components.encryption import EncryptionKey, EncryptionKeyArgs
 from components.naming import Scope, logical
-from components.storage import Expiry, PrivateBucket, PrivateBucketArgs, kept
+from components.storage import ContentStore, Expiry, PrivateBucket, PrivateBucketArgs, kept
 from components.tags import tagging
 
 RECORD_DAYS = 365
@@ -75,8 +75,8 @@ class ModelRegistry(pulumi.ComponentResource):
 
     key_arn: pulumi.Output[str]
     artifact_bucket: pulumi.Output[str]
-    artifact_versioning: aws.s3.BucketVersioning | None
-    """What the artifacts depend on: none may come before it."""
+    artifacts: ContentStore
+    """Where the candidates' artifacts and build contexts go: the artifact bucket."""
     training_bucket: pulumi.Output[str]
     records_bucket: pulumi.Output[str]
     training_role_arn: pulumi.Output[str]
@@ -114,7 +114,8 @@ class ModelRegistry(pulumi.ComponentResource):
             grants=vending.artifact_statements(consumers, list(self._args.services)) if consumers else (),
         )
         bucket = PrivateBucket("artifacts", artifacts, child)
-        self.artifact_bucket, self.artifact_versioning = bucket.bucket, bucket.versioning
+        self.artifact_bucket = bucket.bucket
+        self.artifacts = ContentStore(bucket.bucket, self.key_arn, bucket.versioning)
         training = PrivateBucketArgs(key_arn=self.key_arn, expiries=[Expiry("jobs/", TRAINING_JOBS_DAYS)])
         self.training_bucket = PrivateBucket("training", training, child).bucket
         records = PrivateBucketArgs(key_arn=self.key_arn, expiries=[Expiry("comparisons/", RECORD_DAYS)])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -75,6 +77,30 @@ def encryption_rules(key_arn: pulumi.Input[str] | None) -> Block:
         return [{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}]
     default = {"sse_algorithm": "aws:kms", "kms_master_key_id": key_arn}
     return [{"apply_server_side_encryption_by_default": default, "bucket_key_enabled": True}]
+
+
+@dataclass(frozen=True)
+class ContentStore:
+    """A bucket whose objects are named by their own digest, and what uploading to it takes."""
+
+    bucket: pulumi.Input[str]
+    key_arn: pulumi.Input[str]
+    versioning: pulumi.Resource | None
+    """What an object depends on: none may come before it (`PrivateBucket`)."""
+
+    def upload(self, name: str, key: str, path: Path, parent: pulumi.Resource) -> aws.s3.BucketObjectv2:
+        """Put the file under `key`, which holds its digest: another digest is another object, and the old one stays,
+        as it may be what production runs, or what its image was built from (DESIGN 2)."""
+        return aws.s3.BucketObjectv2(
+            name,
+            bucket=self.bucket,
+            key=key,
+            source=pulumi.FileAsset(os.fspath(path.resolve())),
+            kms_key_id=self.key_arn,
+            opts=pulumi.ResourceOptions(
+                parent=parent, retain_on_delete=True, depends_on=[self.versioning] if self.versioning else []
+            ),
+        )
 
 
 class PrivateBucket(pulumi.ComponentResource):

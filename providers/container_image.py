@@ -15,7 +15,7 @@ API: ecr:BatchGetImage; codebuild:ListBuildsForProject, BatchGetBuilds, StartBui
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -26,8 +26,9 @@ from pulumi.output import Unknown
 from model_package import image_reference
 from model_package.errors import ImageRefused
 from model_package.image_reference import Image, ImageReference
-from providers import aws
+from providers import aws, properties
 from providers.aws import ProviderError
+from providers.properties import ClientArgs
 
 BUILD_SECONDS = 4 * 3600
 """How long a build may be queued and run; the project's own limits are below."""
@@ -38,7 +39,7 @@ RACED = "AccountLimitExceededException"
 
 
 @dataclass(frozen=True)
-class ContainerImageArgs:
+class ContainerImageArgs(ClientArgs):
     """The inputs. `project_name` and what follows it are for an image that is built here."""
 
     image: Input[str]
@@ -53,10 +54,6 @@ class ContainerImageArgs:
     """The Dockerfile's path in the context, `$DOCKERFILE` of the build."""
     poll_seconds: Input[float] = aws.DEFAULT_POLL_SECONDS
     """Longest pause between two looks at the build; they begin at 0.2 s."""
-    region: Input[str] | None = None
-    """Region; boto3's default, if not given."""
-    assume_role_arn: Input[str] | None = None
-    """Role to act as; boto3's default identity, if not given."""
 
 
 class ContainerImage(Resource, module="understudy", name="ContainerImage"):
@@ -70,9 +67,8 @@ class ContainerImage(Resource, module="understudy", name="ContainerImage"):
     """The build that made it; None where it was there."""
 
     def __init__(self, name: str, args: ContainerImageArgs, opts: ResourceOptions | None = None) -> None:
-        props: dict[str, Any] = {field.name: getattr(args, field.name) for field in fields(args)}
         outputs = ("image_uri", "image_digest", "build_id")
-        super().__init__(ContainerImageProvider(), name, {**props, **dict.fromkeys(outputs)}, opts)
+        super().__init__(ContainerImageProvider(), name, properties.registered(args, *outputs), opts)
 
 
 class ContainerImageProvider(ResourceProvider):
@@ -80,7 +76,7 @@ class ContainerImageProvider(ResourceProvider):
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Refuse what is no ECR image, and one of another region, before anything exists."""
-        inputs = {name: value for name, value in news.items() if value is not None}
+        inputs = properties.given(news)
         return CheckResult(inputs, [CheckFailure(name, reason) for name, reason in _mistakes(inputs)])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
@@ -145,8 +141,7 @@ def _mistakes(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _created(props: Mapping[str, Any], reference: ImageReference, digest: str, build_id: str | None) -> CreateResult:
     uri = reference.pinned(digest)
-    inputs = {name: value for name, value in props.items() if not name.startswith("__")}
-    return CreateResult(uri, {**inputs, "image_uri": uri, "image_digest": digest, "build_id": build_id})
+    return CreateResult(uri, {**properties.own(props), "image_uri": uri, "image_digest": digest, "build_id": build_id})
 
 
 def _look_up(ecr: Any, reference: ImageReference) -> Image | None:

@@ -16,7 +16,7 @@ API: DescribeEndpoint, DescribeEndpointConfig, DescribeModel, UpdateEndpoint, cl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -33,7 +33,8 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from providers import aws, guardrails
+from providers import aws, guardrails, properties
+from providers.properties import ClientArgs
 from providers.rollout import Rollout
 
 DEFAULTS: dict[str, Any] = {
@@ -46,7 +47,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class EndpointRolloutArgs:
+class EndpointRolloutArgs(ClientArgs):
     """The inputs. Only `endpoint_name` and `endpoint_config_name` make a change; the rest is how it is carried out."""
 
     endpoint_name: Input[str]
@@ -71,10 +72,6 @@ class EndpointRolloutArgs:
     """Alarms that roll the deployment back, at most 10."""
     poll_seconds: Input[float] = aws.DEFAULT_POLL_SECONDS
     """Longest pause between two looks at the endpoint; they begin at 0.2 s."""
-    region: Input[str] | None = None
-    """Region; boto3's default, if not given."""
-    assume_role_arn: Input[str] | None = None
-    """Role to act as; boto3's default identity, if not given."""
 
 
 class EndpointRollout(Resource, module="understudy", name="EndpointRollout"):
@@ -87,9 +84,8 @@ class EndpointRollout(Resource, module="understudy", name="EndpointRollout"):
     """False where the endpoint already ran the content asked for."""
 
     def __init__(self, name: str, args: EndpointRolloutArgs, opts: ResourceOptions | None = None) -> None:
-        props: dict[str, Any] = {field.name: getattr(args, field.name) for field in fields(args)}
         outputs = ("requested_endpoint_config_name", "deployed")
-        super().__init__(EndpointRolloutProvider(), name, {**props, **dict.fromkeys(outputs)}, opts)
+        super().__init__(EndpointRolloutProvider(), name, properties.registered(args, *outputs), opts)
 
 
 class EndpointRolloutProvider(ResourceProvider):
@@ -97,7 +93,7 @@ class EndpointRolloutProvider(ResourceProvider):
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Fill in defaults; refuse what SageMaker would refuse of the policy."""
-        inputs = {**DEFAULTS, **{name: value for name, value in news.items() if value is not None}}
+        inputs = {**DEFAULTS, **properties.given(news)}
         known = {name: value for name, value in inputs.items() if not isinstance(value, Unknown)}
         required = ("endpoint_name", "endpoint_config_name")
         failures = [CheckFailure(name, f"{name} is required") for name in required if not inputs.get(name)]
@@ -131,7 +127,7 @@ class EndpointRolloutProvider(ResourceProvider):
                 return ReadResult("", {})
             raise
         live = endpoint["EndpointConfigName"]
-        outputs = {name: value for name, value in props.items() if not name.startswith("__")}
+        outputs = properties.own(props)
         if live != props.get("endpoint_config_name"):
             outputs |= {"endpoint_config_name": live, "requested_endpoint_config_name": live}
         return ReadResult(id_, outputs)
@@ -144,7 +140,7 @@ class EndpointRolloutProvider(ResourceProvider):
         rollout = Rollout(aws.client("sagemaker", props), aws.client("cloudwatch", props), props)
         live, deployed = rollout.run()
         return {
-            **{name: value for name, value in props.items() if not name.startswith("__")},
+            **properties.own(props),
             "endpoint_config_name": live,
             "requested_endpoint_config_name": props["endpoint_config_name"],
             "deployed": deployed,

@@ -27,13 +27,14 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from providers import aws, model_package_check
+from providers import aws, model_package_check, properties
 from providers import model_package_content as content
+from providers.properties import ClientArgs
 from providers.registration import Registration
 
 
 @dataclass(frozen=True)
-class ModelPackageArgs:
+class ModelPackageArgs(ClientArgs):
     """The inputs, with AWS's names. ARNs and URIs are plain; digests are 64 lower-case hex digits."""
 
     model_package_group_name: Input[str]
@@ -60,10 +61,6 @@ class ModelPackageArgs:
     """Where the model comes from (its training job, or the lock file's URI)."""
     customer_metadata_properties: Input[Mapping[str, Input[str]]] | None = None
     """`understudy.*` keys of `model_package.metadata`; at most 50, values 1-256 characters."""
-    region: Input[str] | None = None
-    """Region; boto3's default, if not given."""
-    assume_role_arn: Input[str] | None = None
-    """Role to act as; boto3's default identity, if not given."""
 
 
 class ModelPackage(Resource, module="understudy", name="ModelPackage"):
@@ -82,9 +79,8 @@ class ModelPackage(Resource, module="understudy", name="ModelPackage"):
     customer_metadata_properties: Output[dict[str, str]]
 
     def __init__(self, name: str, args: ModelPackageArgs, opts: ResourceOptions | None = None) -> None:
-        props: dict[str, Any] = {field.name: getattr(args, field.name) for field in fields(args)}
         outputs = ("model_package_arn", "version", "model_package_status", "model_approval_status")
-        super().__init__(ModelPackageProvider(), name, {**props, **dict.fromkeys(outputs)}, opts)
+        super().__init__(ModelPackageProvider(), name, properties.registered(args, *outputs), opts)
 
 
 class ModelPackageProvider(ResourceProvider):

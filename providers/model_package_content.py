@@ -27,6 +27,7 @@ from model_package.metadata import (
     digest_of_environment,
     digest_of_image,
 )
+from providers import properties
 
 WRITTEN_ONCE = frozenset({GIT_COMMIT, AUTHOR, OBJECT_VERSION_ID})
 """Metadata of the attempt that registered the version. Another commit, author or upload of the same bytes is no
@@ -66,7 +67,7 @@ class Changes:
 
 def normalised(news: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs with their defaults, without what is None, and with numbers in maps of texts as texts."""
-    inputs = {name: value for name, value in news.items() if value is not None}
+    inputs = properties.given(news)
     for name in TEXTS:
         if isinstance(inputs.get(name), Mapping):
             inputs[name] = {key: _text(value) for key, value in inputs[name].items() if value is not None}
@@ -159,7 +160,7 @@ def outputs(props: Mapping[str, Any], description: Mapping[str, Any]) -> dict[st
         requested = {key: value for key, value in live.items() if key not in RELEASE_KEYS | WRITTEN_ONCE}
     return present(
         {
-            **{name: value for name, value in props.items() if not name.startswith("__")},
+            **properties.own(props),
             "model_package_arn": description["ModelPackageArn"],
             "model_package_group_name": (
                 props.get("model_package_group_name") or description.get("ModelPackageGroupName")

@@ -34,13 +34,14 @@ from pulumi.output import Unknown
 from model_package import signing
 from model_package.errors import SigningKeyMissing
 from model_package.signing import Statement
-from providers import aws
+from providers import aws, properties
+from providers.properties import ClientArgs
 
 IDENTITY = ("bucket", "service", "artifact_digest", "object_sha256", "image_digest", "environment_digest")
 
 
 @dataclass(frozen=True)
-class ModelSignatureArgs:
+class ModelSignatureArgs(ClientArgs):
     """The inputs. Digests are 64 lower-case hex digits, the image's `sha256:…`."""
 
     bucket: Input[str]
@@ -55,10 +56,6 @@ class ModelSignatureArgs:
     """PEM; the other half of the key that signs."""
     kms_key_id: Input[str] | None = None
     """The key that the object is encrypted with; the bucket's, if not given."""
-    region: Input[str] | None = None
-    """Region; boto3's default, if not given."""
-    assume_role_arn: Input[str] | None = None
-    """Role to act as; boto3's default identity, if not given."""
 
 
 class ModelSignature(Resource, module="understudy", name="ModelSignature"):
@@ -67,8 +64,7 @@ class ModelSignature(Resource, module="understudy", name="ModelSignature"):
     signature_uri: Output[str]
 
     def __init__(self, name: str, args: ModelSignatureArgs, opts: ResourceOptions | None = None) -> None:
-        props: dict[str, Any] = {field.name: getattr(args, field.name) for field in fields(args)}
-        super().__init__(ModelSignatureProvider(), name, {**props, "signature_uri": None}, opts)
+        super().__init__(ModelSignatureProvider(), name, properties.registered(args, "signature_uri"), opts)
 
 
 class ModelSignatureProvider(ResourceProvider):
@@ -76,7 +72,7 @@ class ModelSignatureProvider(ResourceProvider):
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Refuse, before anything exists, to sign without the right key; what is signed already needs none."""
-        inputs = {name: value for name, value in news.items() if value is not None}
+        inputs = properties.given(news)
         failures = [
             CheckFailure(name, f"{name} is required") for name in (*IDENTITY, "public_key") if not inputs.get(name)
         ]
@@ -113,7 +109,7 @@ class ModelSignatureProvider(ResourceProvider):
             if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NoSuchBucket"):
                 return ReadResult("", {})
             raise
-        return ReadResult(id_, {name: value for name, value in props.items() if not name.startswith("__")})
+        return ReadResult(id_, properties.own(props))
 
     def delete(self, id_: str, _props: dict[str, Any]) -> None:
         """Keep it: the version it belongs to may be what production runs."""
@@ -130,8 +126,7 @@ def _signed(props: Mapping[str, Any]) -> dict[str, Any]:
     aws.client("s3", props).put_object(
         Bucket=props["bucket"], Key=statement.key(), Body=signature, ContentType="application/json", **encryption
     )
-    inputs = {name: value for name, value in props.items() if not name.startswith("__")}
-    return {**inputs, "signature_uri": f"s3://{props['bucket']}/{statement.key()}"}
+    return {**properties.own(props), "signature_uri": f"s3://{props['bucket']}/{statement.key()}"}
 
 
 def _statement(props: Mapping[str, Any]) -> Statement:

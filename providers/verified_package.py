@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -53,8 +53,9 @@ from model_package.metadata import (
     digest_of_environment,
 )
 from model_package.signing import Statement
-from providers import aws
+from providers import aws, properties
 from providers.aws import ProviderError
+from providers.properties import ClientArgs
 
 INPUTS = ("model_package_arn", "public_key", "instance_type", "region", "assume_role_arn")
 CHUNK_BYTES = 1 << 20
@@ -63,7 +64,7 @@ GONE = ("404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion")
 
 
 @dataclass(frozen=True)
-class VerifiedPackageArgs:
+class VerifiedPackageArgs(ClientArgs):
     """The inputs; a change of any verifies again."""
 
     model_package_arn: Input[str]
@@ -71,10 +72,6 @@ class VerifiedPackageArgs:
     """PEM; None where versions are not signed."""
     instance_type: Input[str] | None = None
     """What is to run the version; None if anything may."""
-    region: Input[str] | None = None
-    """Region of the registry and the artifact; boto3's default, if not given."""
-    assume_role_arn: Input[str] | None = None
-    """Role to act as, such as a reader in the registry's account; boto3's default identity, if not given."""
 
 
 class VerifiedPackage(Resource, module="understudy", name="VerifiedPackage"):
@@ -92,16 +89,15 @@ class VerifiedPackage(Resource, module="understudy", name="VerifiedPackage"):
     """SHA-256 by `s3://…?versionId=…` of what was found right, newest last."""
 
     def __init__(self, name: str, args: VerifiedPackageArgs, opts: ResourceOptions | None = None) -> None:
-        props: dict[str, Any] = {field.name: getattr(args, field.name) for field in fields(args)}
         outputs = ("artifact_digest", "object_sha256", "image_digest", "image_processor", "signed", "verified_objects")
-        super().__init__(VerifiedPackageProvider(), name, {**props, **dict.fromkeys(outputs)}, opts)
+        super().__init__(VerifiedPackageProvider(), name, properties.registered(args, *outputs), opts)
 
 
 class VerifiedPackageProvider(ResourceProvider):
     """Verifies at create and update; stateless, importable, released under this name."""
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        inputs = {name: value for name, value in news.items() if value is not None}
+        inputs = properties.given(news)
         missing = not inputs.get("model_package_arn")
         failures = [CheckFailure("model_package_arn", "model_package_arn is required")] if missing else []
         return CheckResult(inputs, failures)
@@ -125,7 +121,7 @@ class VerifiedPackageProvider(ResourceProvider):
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """As it was found: a refresh downloads nothing."""
-        return ReadResult(id_, {name: value for name, value in props.items() if not name.startswith("__")})
+        return ReadResult(id_, properties.own(props))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Nothing: a finding is no thing."""
@@ -149,7 +145,7 @@ def _verified(props: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, A
     if props.get("public_key"):
         _check_signature(props, arn, container, metadata)
     return {
-        **{name: value for name, value in props.items() if not name.startswith("__")},
+        **properties.own(props),
         "artifact_digest": metadata.get(ARTIFACT_DIGEST),
         "object_sha256": registered,
         "image_digest": metadata.get(IMAGE_DIGEST),

@@ -28,14 +28,16 @@ from sandbox.aws_provider.values import (
     without_defaults,
 )
 
+URN = "urn:pulumi:shadow::understudy::aws:sqs/queue:Queue::replay"
+
 
 def test_values_arrive_plain() -> None:
     sent = {
         "secret": {SIGNATURE: SECRET, "value": [1, 2.5]},
         "output": {SIGNATURE: OUTPUT, "value": "x", "dependencies": []},
         "later": {SIGNATURE: OUTPUT, "dependencies": []},
-        "reference": {SIGNATURE: REFERENCE, "urn": "u", "id": "i"},
-        "new": {SIGNATURE: REFERENCE, "urn": "u", "id": ""},
+        "reference": {SIGNATURE: REFERENCE, "urn": URN, "id": "i"},
+        "new": {SIGNATURE: REFERENCE, "urn": URN, "id": ""},
         "flag": True,
     }
     received = from_struct(to_struct(sent))
@@ -48,6 +50,13 @@ def test_values_arrive_plain() -> None:
         "flag": True,
     }
     assert isinstance(received["secret"][0], int)
+
+
+def test_whatever_is_not_known_yet_has_one_marker() -> None:
+    """The engine has a marker for each kind of value; a number's and a list's, say, and it may be inside a secret."""
+    number, many = "3eeb2bf0-c639-47a8-9e75-3b44932eb421", "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2"
+    sent = {"number": number, "list": [many], "secret": {SIGNATURE: SECRET, "value": number}}
+    assert from_struct(to_struct(sent)) == {"number": UNKNOWN, "list": [UNKNOWN], "secret": UNKNOWN}
 
 
 def test_nulls_are_left_out() -> None:

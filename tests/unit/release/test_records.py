@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -57,7 +57,7 @@ def test_objects_are_listed_read_and_digested(s3: Any) -> None:
 def test_a_version_of_an_object_that_is_known_is_not_read_again(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     store, read = ObjectStore(), Counter[str]()
-    chunks = StreamingBody.iter_chunks
+    chunks: Callable[[StreamingBody, int], Iterator[bytes]] = StreamingBody.iter_chunks
 
     def counted(body: StreamingBody, size: int) -> Iterator[bytes]:
         read["bodies"] += 1
