@@ -21,7 +21,7 @@ from sandbox.cloud.sagemaker.instance import Instance
 from sandbox.cloud.sagemaker.store import now
 
 # A container has to be healthy within 4 minutes. Starting a process and loading a model are real, whatever the speed:
-# a server that does not answer yet gets 30 s, one that answers but is not healthy 5 s.
+# a server that does not answer yet, or that its model is being loaded, gets 30 s, one that is not healthy 5 s.
 HEALTH_SECONDS = 240.0
 SILENT_FLOOR_SECONDS = 30.0
 UNHEALTHY_FLOOR_SECONDS = 5.0

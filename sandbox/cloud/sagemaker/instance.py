@@ -97,10 +97,11 @@ class Instance:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PING_SECONDS)
         try:
             connection.request("GET", "/ping")
-            healthy = connection.getresponse().status == http.client.OK
-            if not healthy and self.unhealthy_since is None:
+            status = connection.getresponse().status
+            # 503 is a server that is still loading its model, which is as good as one that does not answer yet.
+            if status not in (http.client.OK, http.client.SERVICE_UNAVAILABLE) and self.unhealthy_since is None:
                 self.unhealthy_since = time.monotonic()
-            return healthy
+            return status == http.client.OK
         except (OSError, http.client.HTTPException):
             return False
         finally:
