@@ -97,6 +97,22 @@ def test_tags_belong_to_the_group(target: Any, group: str) -> None:
     assert [tag for tag in tags if not tag["Key"].startswith("aws:")] == [{"Key": "c", "Value": "d"}]
 
 
+@pytest.mark.inferred("the code for a group; of a Studio app that is gone it was seen (amazon-sagemaker-feedback#108)")
+def test_a_group_that_is_not_there_has_no_tags(target: Any, refused: Any) -> None:
+    nobody = target.arn("model-package-group", "understudy-test-nobody")
+    with refused("ValidationException"):
+        target.sagemaker.list_tags(ResourceArn=nobody)
+    with refused("ValidationException"):
+        target.sagemaker.add_tags(ResourceArn=nobody, Tags=[{"Key": "a", "Value": "b"}])
+
+
+def test_aws_s_own_tags_are_left_alone(target: Any, group: str, refused: Any) -> None:
+    """Seen in sagemaker-python-sdk#1301."""
+    arn = target.arn("model-package-group", group)
+    with refused("ValidationException", "System prefix 'aws:' reserved for AWS usage in tag key: aws:understudy"):
+        target.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["aws:understudy"])
+
+
 @pytest.mark.inferred("ConflictException is modelled; that it is what a group with versions answers is not documented")
 def test_a_group_with_versions_stays(target: Any, group: str, refused: Any) -> None:
     target.registered(group)

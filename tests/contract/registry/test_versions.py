@@ -150,6 +150,14 @@ def test_model_data_has_to_be_there(target: Any, group: str, refused: Any) -> No
     assert target.versions(group) == []
 
 
+@pytest.mark.inferred("that a bucket which is not there is refused before CreateModelPackage answers")
+def test_model_data_is_in_a_bucket_that_is_there(target: Any, group: str, refused: Any) -> None:
+    elsewhere = f"s3://understudy-test-{uuid.uuid4().hex}/model.tar.gz"
+    with refused("ValidationException"):
+        target.register(group, InferenceSpecification=target.specification(ModelDataUrl=elsewhere))
+    assert target.versions(group) == []
+
+
 def test_additional_data_is_not_for_the_inference_specification(target: Any, group: str, refused: Any) -> None:
     source = {"S3DataType": "S3Object", "S3Uri": target.model_data}
     with refused("ValidationException", "AdditionalS3DataSource is not allowed in InferenceSpecification"):
