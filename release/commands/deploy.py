@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from release.commands.options import Json, ShadowStack, Yes
+from release.commands.options import Json, ShadowStack, Yes, as_use_cases
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 def deploy(
     use_cases: Annotated[
-        list[str] | None, typer.Argument(metavar="[USE_CASE]...", help="Whose result to check and show. Default: all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[USE_CASE]...", callback=as_use_cases, help="Whose result to check and show. Default: all."
+        ),
     ] = None,
     stack: ShadowStack = "shadow",
     yes: Yes = False,

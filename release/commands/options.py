@@ -6,8 +6,30 @@ from typing import Annotated
 
 import typer
 
-Service = Annotated[str, typer.Argument(help="Service name: the use case's folder with - for _, e.g. tumor-triage.")]
-UseCase = Annotated[str, typer.Argument(help="Folder in use_cases/, e.g. tumor_triage.")]
+
+# A service and its use case's folder have one name in two spellings; whoever types one where the other is asked for is
+# understood. (Imported where used: `--help` needs no settings.)
+def as_service(name: str | None) -> str | None:
+    from release.arns import service_name
+
+    return None if name is None else service_name(name)
+
+
+def as_use_case(name: str) -> str:
+    from release.arns import use_case_name
+
+    return use_case_name(name)
+
+
+def as_use_cases(names: list[str] | None) -> list[str]:
+    return [as_use_case(name) for name in names or []]
+
+
+Service = Annotated[
+    str,
+    typer.Argument(callback=as_service, help="Service name: the use case's folder with - for _, e.g. tumor-triage."),
+]
+UseCase = Annotated[str, typer.Argument(callback=as_use_case, help="Folder in use_cases/, e.g. tumor_triage.")]
 Version = Annotated[str | None, typer.Argument(help="Version number, or a whole model package ARN.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document; everything else goes to standard error.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask after the preview.")]

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from release.commands.options import Json, worded
+from release.commands.options import Json, as_service, worded
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def status(
-    service: Annotated[str | None, typer.Argument(help="Only this service.")] = None,
+    service: Annotated[str | None, typer.Argument(callback=as_service, help="Only this service.")] = None,
     stack: Annotated[
         list[str] | None, typer.Option("--stack", "-s", metavar="STACK", help="Only this stack; may be repeated.")
     ] = None,

@@ -12,7 +12,14 @@ from typer.testing import CliRunner
 
 from model_package.errors import ArchiveRefused, ArtifactMissing, DigestMismatch, LockInvalid
 from release import __main__ as command
-from release.errors import DeclinedError, ExitCode, InconclusiveError, RefusedError, StackLockedError
+from release.errors import (
+    DeclinedError,
+    ExitCode,
+    InconclusiveError,
+    RefusedError,
+    StackLockedError,
+    UsageError,
+)
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
@@ -48,6 +55,29 @@ def test_every_command_has_help_and_json(name: str) -> None:
     assert result.exit_code == 0
     assert "--json" in result.stdout
     assert "Exit codes" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "function", "understood"),
+    [
+        (["versions", "tumor_triage"], "release.versions", "versions", "tumor-triage"),
+        (["status", "tumor_triage"], "release.status", "status", "tumor-triage"),
+        (["check", "tumor-triage"], "release.checking.main", "check", "tumor_triage"),
+        (["deploy", "tumor-triage"], "release.delivering", "deploy", ["tumor_triage"]),
+    ],
+)
+def test_a_service_and_its_folder_are_understood_for_each_other(
+    arguments: list[str], module: str, function: str, understood: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def noted(*given: object, **named: object) -> None:
+        asked.extend([*given, *named.values()])
+        raise UsageError("enough")
+
+    monkeypatch.setattr(f"{module}.{function}", noted)
+    CliRunner().invoke(command.app, arguments)
+    assert understood in asked
 
 
 def test_help_imports_neither_aws_nor_pulumi() -> None:
