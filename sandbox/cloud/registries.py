@@ -12,10 +12,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from moto.ecr.models import ecr_backends
+from moto.ecr.models import Image, ecr_backends
 from moto.ecr.responses import ECRResponse
 
 from sandbox.cloud.actions import AwsError, Call, FallbackSignal, plug_in
+from sandbox.cloud.eventing.overrides import override
 from sandbox.cloud.ports import Cloud, Scope
 
 AWS_REPOSITORIES = ("sagemaker-xgboost", "sagemaker-scikit-learn", "pytorch-training", "pytorch-inference")
@@ -24,6 +25,12 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 def install(_cloud: Cloud) -> None:
     plug_in(ECRResponse, {"BatchGetImage": batch_get_image})
+    override(Image, "_create_digest", lambda _: _digest)
+
+
+def _digest(image: Image) -> None:
+    """The SHA-256 of the manifest; moto draws one of a hundred for a manifest without layers."""
+    image._image_digest = f"sha256:{hashlib.sha256(image.image_manifest.encode()).hexdigest()}"
 
 
 def batch_get_image(call: Call) -> dict[str, Any]:
