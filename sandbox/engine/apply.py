@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 
-from sandbox.engine.errors import EngineError, InitError
+from sandbox.engine.errors import EngineError, InitError, ProtectedError
 from sandbox.engine.instances import Instances, public
-from sandbox.engine.providers import Builtin
+from sandbox.engine.providers import Builtin, Found
 from sandbox.engine.state import Resource, now
 from sandbox.engine.steps import Step
 from sandbox.engine.urns import package_of
@@ -27,7 +27,7 @@ class Applier:
                 finish(new, old.outputs)
                 new.created, new.modified = old.created, old.modified
                 if new.is_provider:
-                    self._instances.adopt(new, same=new)
+                    self._instances.adopt(new, old.inputs, unchanged=True)
             case "create" | "create-replacement" if new:
                 self._write(new, None, [])
             case "update" if old and new:
@@ -50,7 +50,7 @@ class Applier:
         if new.is_provider:
             new.id = new.id or ("" if self._preview else str(uuid.uuid4()))
             new.outputs = public(new.inputs)
-            self._instances.adopt(new)
+            self._instances.adopt(new, new.inputs)
         elif new.custom:
             provider = self._instances.get(new.provider)
             try:
@@ -74,35 +74,37 @@ class Applier:
             new.modified = now()
             new.created = new.created or new.modified
 
-    def _fetch(self, new: Resource, inputs: Properties) -> tuple[Properties | None, Properties]:
-        """(inputs, outputs) of the object `new.id`."""
-        ident, read_inputs, outputs = self._instances.get(new.provider).read(new, new.id, {}, inputs)
-        if not ident:
+    def _fetch(self, new: Resource, inputs: Properties) -> Found:
+        """Reads the object `new.id` into `new`."""
+        found = self._instances.get(new.provider).read(new, inputs, inputs)
+        if found is None:
             raise EngineError(f"resource '{new.id}' does not exist")
-        new.id = ident
-        return read_inputs, outputs
+        new.id, new.init_errors = found.id or new.id, found.init_errors
+        finish(new, found.outputs)
+        return found
 
     def _read(self, new: Resource) -> None:
-        inputs, outputs = self._fetch(new, new.inputs)
+        found = self._fetch(new, new.inputs)
         builtin = isinstance(self._instances.get(new.provider), Builtin)
-        new.inputs, new.external = (inputs or {}) if builtin else {}, True
-        finish(new, outputs)
+        new.inputs, new.external = (found.inputs or {}) if builtin else {}, True
+        if found.init_errors:
+            raise InitError(new.id, {}, found.outputs, found.init_errors)
 
     def _import(self, new: Resource) -> None:
         """Takes the object as it is."""
-        inputs, outputs = self._fetch(new, {})
-        if inputs is None:
+        found = self._fetch(new, {})
+        if found.inputs is None:
             package = package_of(new.type)
             raise EngineError(
                 f"provider does not support importing resources; please try updating the '{package}' plugin"
             )
-        new.inputs = inputs
-        finish(new, outputs)
+        new.inputs = found.inputs
+        finish(new, found.outputs)
         self._stamp(new)
 
     def _delete(self, step: Step, old: Resource) -> None:
         if old.protect and step.op == "delete":
-            raise EngineError(
+            raise ProtectedError(
                 f'resource "{old.urn}" cannot be deleted\nbecause it is protected. To unprotect the resource, either '
                 "remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`, or use the "
                 f"command:\n`pulumi state unprotect '{old.urn}'`"

@@ -8,8 +8,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from sandbox.engine.state import STACK_TYPE, Resource
+from sandbox.engine.state import Resource
 from sandbox.engine.steps import Step
+from sandbox.engine.urns import STACK_TYPE
 from sandbox.engine.values import UNKNOWN, Properties, Secret, covers, differences, mapped, parse_path
 
 MARKS = {"create": "+", "update": "~", "delete": "-", "replace": "+-", "read": ">", "import": "=", "refresh": "~"}

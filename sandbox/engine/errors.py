@@ -3,6 +3,7 @@
 EngineError: what, where and what to do; printed as `error: …`, exit code 1.
   ConfirmationError, NoStackError: those with an exit code of their own, as in Pulumi.
   RefusedError: a Pulumi feature this engine knows by name and does not have.
+  ProtectedError: a resource that is to be deleted is protected.
   ProviderError: a provider's answer to a call was an error.
   InitError: a provider created or updated an object that did not become ready.
 Everything else is a bug and shows as a traceback.
@@ -40,13 +41,17 @@ class RefusedError(EngineError):
         )
 
 
+class ProtectedError(EngineError):
+    """A protected resource is to be deleted; everything that can go still does."""
+
+
 class ProviderError(EngineError):
     """A provider call failed; the object may have changed all the same."""
 
 
 class InitError(ProviderError):
-    """The object exists under `id` with `outputs`, but `reasons` tell why it is not ready."""
+    """The object exists under `id` with `inputs` and `outputs`, but `reasons` tell why it is not ready."""
 
-    def __init__(self, ident: str, outputs: dict[str, Any], reasons: list[str]) -> None:
+    def __init__(self, ident: str, inputs: dict[str, Any], outputs: dict[str, Any], reasons: list[str]) -> None:
         super().__init__("\n".join(["1 error occurred:", *(f"\t* {r}" for r in reasons), ""]))
-        self.id, self.outputs, self.reasons = ident, outputs, reasons
+        self.id, self.inputs, self.outputs, self.reasons = ident, inputs, outputs, reasons

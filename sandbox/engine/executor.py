@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sandbox.engine.apply import Applier
-from sandbox.engine.errors import EngineError, InitError, ProviderError
+from sandbox.engine.errors import EngineError, InitError, ProtectedError, ProviderError
 from sandbox.engine.instances import Instances
 from sandbox.engine.journal import Journal
 from sandbox.engine.planner import Plan, Planner
 from sandbox.engine.plugins import Plugins
-from sandbox.engine.state import STACK_TYPE, Resource, Snapshot
+from sandbox.engine.state import Resource, Snapshot
 from sandbox.engine.steps import CheckError, Goal, Step, waves
+from sandbox.engine.urns import STACK_TYPE
 from sandbox.engine.values import Properties, equal
 
 
@@ -56,14 +57,14 @@ class Executor:
         self.planner = self._planner(base)
         self.counts: dict[str, int] = {}
         self.maybe_corrupt = False
-        self.saw_error = False  # a preview goes on after it and fails at its end
+        self.saw_error = False  # one after which the deployment goes on, to fail at its end
         self.error = ""  # "", "refused" (said already), "failed" or "canceled"
         self.stopped = threading.Event()
         self.stopped_or_ended = threading.Event()
         self._planning = threading.RLock()
         self._slots = threading.Condition()
         self._running = 0
-        self._empty_outputs = ""
+        self._stack_outputs: Properties | None = None
         self._seen: dict[str, Step] = {}
 
     def _planner(self, base: Snapshot) -> Planner:
@@ -73,7 +74,7 @@ class Executor:
 
         planner = Planner(base, preview=self.preview, replace=self.options.replace, notify=notify)
         self._applier = Applier(self.instances, planner.going, preview=self.preview)
-        self.journal.renames = planner.renames
+        self.journal.former, self.instances.aliased = planner.former, planner.aliased
         return planner
 
     def rebase(self, base: Snapshot) -> None:
@@ -90,10 +91,10 @@ class Executor:
             steps = self._answered(self.planner.plan(goal))
         return self._carried(goal.urn, steps)
 
-    def read(self, new: Resource) -> Resource:
-        with self._plan_for(new.urn):
-            steps = self.planner.read(new)
-        return self._carried(new.urn, steps)
+    def read(self, goal: Goal) -> Resource:
+        with self._plan_for(goal.urn):
+            steps = self.planner.read(goal)
+        return self._carried(goal.urn, steps)
 
     @contextlib.contextmanager
     def _plan_for(self, urn: str) -> Iterator[None]:
@@ -108,18 +109,29 @@ class Executor:
                 self.stop("refused")
                 raise StoppedError from e
 
-    def outputs(self, urn: str, outputs: Properties, *, finished: bool = False) -> None:
-        """RegisterResourceOutputs of a component. A Stack that exports nothing keeps its old outputs until the
-        program has `finished` without an error."""
+    def outputs(self, urn: str, outputs: Properties) -> None:
+        """RegisterResourceOutputs of a component. The Stack's wait for `finish_stack`."""
         self._go_on()
         step = self._seen.get(urn)
-        if step is None or step.new is None:
+        if step is None:
             raise EngineError(f"outputs of {urn}, which was not registered")
-        if step.new.type == STACK_TYPE and not outputs and not finished:
-            self._empty_outputs = urn
-            return
-        changed = not equal(step.new.outputs, outputs)
-        step.new.outputs = outputs
+        if step.resource.type == STACK_TYPE:
+            self._stack_outputs = outputs
+        else:
+            self._set_outputs(step, outputs)
+
+    def finish_stack(self) -> None:
+        """Once all is over, the Stack has its outputs. After an error those that are missing keep their value, as
+        nobody knows whether the program would have exported them."""
+        step = next((s for s in self._seen.values() if s.resource.type == STACK_TYPE), None)
+        if step and self._stack_outputs is not None:
+            failed = self.saw_error or self.error in ("refused", "failed")
+            kept = step.old.outputs if step.old and failed else {}
+            self._set_outputs(step, {**kept, **self._stack_outputs})
+
+    def _set_outputs(self, step: Step, outputs: Properties) -> None:
+        changed = not equal(step.resource.outputs, outputs)
+        step.resource.outputs = outputs
         self.reporter.after(step, step.op, -1)
         if changed and not self.preview:
             self.journal.changed()
@@ -133,10 +145,6 @@ class Executor:
         """The Stack as it was, and as this deployment has it."""
         after = (s.new for s in self._seen.values() if s.resource.type == STACK_TYPE)
         return self.planner.base.stack, next(after, None)
-
-    def program_succeeded(self) -> None:
-        if self._empty_outputs:
-            self.outputs(self._empty_outputs, {}, finished=True)
 
     def delete_the_rest(self) -> None:
         """After a successful program: what it no longer has."""
@@ -153,16 +161,18 @@ class Executor:
             self.reporter.diagnostic("error", str(e))
             self.stop("failed")
             return
-        for wave in waves(steps):
-            with ThreadPoolExecutor(max(1, min(self.options.parallel, len(wave)))) as pool:
-                for future in [pool.submit(self._quietly, step) for step in wave]:
-                    future.result()
-            if self.stopped.is_set():
-                return
+        needed: set[str] = set()  # by what is protected, and therefore not deleted either
+        with ThreadPoolExecutor(self.options.parallel) as pool:
+            for wave in waves(steps):
+                going = [s for s in wave if s.urn not in needed]
+                gone = {s for s, done in zip(going, pool.map(self._done, going), strict=True) if done}
+                needed.update(*(s.resource.needs() for s in wave if s not in gone))
 
-    def _quietly(self, step: Step) -> None:
+    def _done(self, step: Step) -> bool:
         with contextlib.suppress(StoppedError):
             self._step(step)
+            return True
+        return False
 
     def stop(self, why: str) -> None:
         """Nothing more starts; what runs goes on to its end."""
@@ -258,7 +268,10 @@ class Executor:
     def _fail(self, step: Step, error: EngineError, started: float, *, recorded: bool) -> None:
         self.report_failure(step, error, started)
         self._over(step, recorded=recorded)
-        self.stop("failed")
+        if isinstance(error, ProtectedError):
+            self.saw_error = True
+        else:
+            self.stop("failed")
         raise StoppedError from error
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
 from sandbox.engine.errors import EngineError
 from sandbox.engine.plugins import Plugins
 from sandbox.engine.providers import Provider
-from sandbox.engine.state import Resource, Snapshot, copied
-from sandbox.engine.steps import Check, ConfigDiff, Diff, DiffAnswer, Question, changed_keys
+from sandbox.engine.state import Resource, Snapshot
+from sandbox.engine.steps import Check, ConfigDiff, Diff, DiffAnswer, PropertyChange, Question, changed_keys
 from sandbox.engine.urns import package_of
-from sandbox.engine.values import UNKNOWN_TEXT, Properties
+from sandbox.engine.values import UNKNOWN_TEXT, Properties, differences, equal, with_ignored
 
 INTERNAL = "__internal"  # the engine's own part of a provider's inputs
 
@@ -22,6 +23,7 @@ class Instances:
         self._instances: dict[str, Provider] = {}
         self._candidates: dict[str, Provider] = {}
         self._registered: dict[str, Resource] = {}
+        self.aliased: Mapping[str, str] = {}  # alias of a provider -> its URN now
         self._lock = threading.RLock()
 
     def answer(self, question: Question) -> object:
@@ -36,13 +38,21 @@ class Instances:
             case Diff(old=old, new=new, news=news) if old.is_provider:
                 return _diff_config(self.candidate(new or old), (new or old).urn, old, news)
             case Diff(old=old, new=new, news=news, ignore_changes=ignore):
-                asked = new or old
-                known = old if old.urn == asked.urn else copied(old, urn=asked.urn)
-                return self.get(asked.provider).diff(known, old.inputs, old.outputs, news, ignore)
+                return self.diff(old, new or old, news, ignore)
             case ConfigDiff():
                 return self._compare(question)
             case _:
                 raise AssertionError(f"{question} is no question to a provider")
+
+    def diff(self, old: Resource, new: Resource, news: Properties, ignore: tuple[str, ...]) -> DiffAnswer:
+        """How `news` differ from what `old` has; where the provider does not know, the inputs are compared."""
+        answer = self.get(new.provider).diff(new, old, news, ignore)
+        if answer.changes is None:
+            wanted = with_ignored(news, old.inputs, list(ignore))
+            answer.diffs = changed_keys(old.inputs, wanted)
+            answer.changes = bool(answer.diffs)
+            answer.detailed = {p: PropertyChange(kind) for p, kind, *_ in differences(old.inputs, wanted)}
+        return answer
 
     def _compare(self, question: ConfigDiff) -> DiffAnswer:
         """Whether going from one instance to another replaces what they manage."""
@@ -67,6 +77,8 @@ class Instances:
 
     def get(self, reference: str) -> Provider:
         """The configured instance a resource refers to; one of the old state is configured on first use."""
+        urn, _, ident = reference.rpartition("::")
+        reference = f"{self.aliased.get(urn, urn)}::{ident}"
         with self._lock:
             if reference not in self._instances:
                 r = self.resource(reference)
@@ -77,21 +89,19 @@ class Instances:
                 self._instances[reference] = provider
             return self._instances[reference]
 
-    def adopt(self, r: Resource, same: Resource | None = None) -> None:
+    def adopt(self, r: Resource, inputs: Properties, *, unchanged: bool = False) -> None:
         """A provider resource is registered: its instance is configured and can be referred to."""
         with self._lock:
             self._registered[r.urn] = r
-            if r.reference not in self._instances or r is not same:
-                self._instances[r.reference] = self.candidate(r)
-            provider = self._instances[r.reference]
-        provider.configure(r, public(r.inputs))
+            loaded = self._instances.get(r.reference) if unchanged else None
+            provider = self._instances[r.reference] = loaded or self.candidate(r)
+        provider.configure(r, public(inputs))
 
 
 def _diff_config(provider: Provider, urn: str, old: Resource, news: Properties) -> DiffAnswer:
-    was, now_ = public(old.inputs), public(news)
-    answer = provider.diff_config(urn, was, old.outputs, now_)
+    answer = provider.diff_config(urn, public(old.inputs), old.outputs, public(news))
     if answer.changes is None:
-        answer.changes = bool(changed_keys(was, now_))
+        answer.changes = not equal(old.outputs, public(news))
     return answer
 
 

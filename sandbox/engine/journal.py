@@ -7,10 +7,11 @@ what it has not touched yet. Source: pkg/backend/snapshot.go in pulumi/pulumi.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from sandbox.engine.state import Operation, Resource, Snapshot, copied
+from sandbox.engine.state import Operation, Resource, Snapshot
 from sandbox.engine.steps import Step
+from sandbox.engine.urns import STACK_TYPE, make_urn, stack_and_project, type_of
 
 # the first word of an operation -> what is pending while it runs
 _PENDING = {"create": "creating", "update": "updating", "delete": "deleting", "read": "reading", "import": "importing"}
@@ -22,7 +23,7 @@ class Journal:
     def __init__(self, base: Snapshot, save: Callable[[Snapshot], None]) -> None:
         self._base = base
         self._save = save
-        self.renames: dict[str, str] = {}  # URNs the state is to have in place of others
+        self.former: Mapping[str, str] = {}  # URN -> the alias it was found under
         self._new: dict[Resource, None] = {}  # in order
         self._done: set[Resource] = set()
         self._running: list[tuple[Step, str]] = []
@@ -35,10 +36,20 @@ class Journal:
             rest = [r for r in self._base.resources if r not in self._done]
             pending = [o for o in self._base.pending if o.type == "creating"]
             pending += [Operation(step.resource, kind) for step, kind in self._running]
-            resources = [
-                copied(r, urn=self.renames[r.urn]) if r.urn in self.renames else r for r in [*self._new, *rest]
-            ]
-            return Snapshot(resources, pending, self._base.metadata)
+            return Snapshot(self._renamed([*self._new, *rest]), pending, self._base.metadata)
+
+    def _renamed(self, resources: list[Resource]) -> list[Resource]:
+        """What was taken over under another URN is called so everywhere, and so are those below it."""
+        if not self.former:
+            return resources
+        names: dict[str, str] = {}
+        for r in resources:
+            if r in self._new and r.urn in self.former:
+                names[self.former[r.urn]] = r.urn
+            above = names.get(r.parent, "")
+            if above and type_of(above) != STACK_TYPE:
+                names[r.urn] = make_urn(*stack_and_project(r.urn), above, r.type, r.name)
+        return [r.referring(lambda urn: names.get(urn, urn)) for r in resources]
 
     def begin(self, step: Step) -> None:
         """Notes that an operation starts: should the process die, the state tells so."""
@@ -84,9 +95,9 @@ class Journal:
             case "same":
                 self._mark(old, new)
                 return bool(old is None or new is None or not old.alike(new))
-            case "create" | "update" | "import" | "read":
+            case "create" | "update" | "import" | "read" | "read-replacement":
                 self._mark(old, new)
-            case "create-replacement" | "import-replacement" | "read-replacement":
+            case "create-replacement" | "import-replacement":
                 self._mark(old if old and old.pending_replacement else None, new)
             case "delete" | "discard" | "remove-pending-replace":
                 self._mark(old, None)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,9 @@ from sandbox.engine.assets import hashed
 from sandbox.engine.config import Entry
 from sandbox.engine.errors import EngineError, RefusedError
 from sandbox.engine.executor import Executor, StoppedError
-from sandbox.engine.state import DYNAMIC_PACKAGE, PROVIDER_PREFIX, Resource
+from sandbox.engine.state import DYNAMIC_PACKAGE
 from sandbox.engine.steps import Goal
-from sandbox.engine.urns import alias_urns, default_provider_name, make_urn, package_of
+from sandbox.engine.urns import PROVIDER_PREFIX, alias_urns, default_provider_name, make_urn, package_of
 from sandbox.engine.values import Properties, Secret, has_unknown, secret
 from sandbox.engine.wire import from_struct, to_struct
 
@@ -61,8 +60,6 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
         self._defaults: dict[tuple[str, str], str] = {}
         self._defaults_lock = threading.Lock()
         self._goals: dict[str, Goal] = {}
-        self._former: dict[str, list[str]] = {}  # URN -> its aliases
-        self._children: dict[str, list[str]] = {}
 
     # -- service
     def GetDeploymentInfo(self, request: Any, context: Any) -> Any:
@@ -84,20 +81,21 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
     def RegisterResource(self, request: Any, context: Any) -> Any:
         with _Guard(self._executor, context):
             goal = self._goal(request)
-            self._place(goal)
+            self._goals[goal.urn] = goal
             state = self._executor.register(goal)
-            outputs = to_struct(state.outputs, secrets=request.acceptSecrets)
+            # A component's are those of another run, and may refer to what this one has not registered yet.
+            outputs = to_struct(state.outputs if state.custom else {}, secrets=request.acceptSecrets)
             return resource_pb2.RegisterResourceResponse(urn=state.urn, id=state.id, object=outputs)
 
     def ReadResource(self, request: Any, context: Any) -> Any:
         with _Guard(self._executor, context):
-            new = Resource(self._urn(request.parent, request.type, request.name), request.type, True)
-            new.id, new.external, new.parent = request.id, True, request.parent
-            new.inputs = from_struct(request.properties)
-            new.dependencies = self._dependencies(request.dependencies)
-            new.provider = request.provider or self._default(package_of(request.type), request.version)
-            new.additional_secret_outputs = list(request.additionalSecretOutputs)
-            state = self._executor.read(new)
+            goal = Goal(self._urn(request), request.type, True, from_struct(request.properties), id=request.id)
+            goal.external, goal.parent = True, request.parent
+            goal.aliases = alias_urns(request, goal.urn, (), self._executor.planner.former)
+            goal.dependencies = sorted(request.dependencies)
+            goal.provider = request.provider or self._default(package_of(request.type), request.version)
+            goal.additional_secret_outputs = list(request.additionalSecretOutputs)
+            state = self._executor.read(goal)
             outputs = to_struct(state.outputs, secrets=request.acceptSecrets)
             return resource_pb2.ReadResourceResponse(urn=state.urn, id=state.id, properties=outputs)
 
@@ -130,12 +128,11 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
     # -- translation
     def _goal(self, q: Any) -> Goal:
         _refuse_rare(q)
-        urn = self._urn(q.parent, q.type, q.name)
         above = self._goals.get(q.parent)
-        goal = Goal(urn, q.type, q.custom, self._inputs(q), parent=q.parent, import_id=q.importId)
-        goal.aliases = alias_urns(q, urn, self._former)
-        goal.dependencies = self._dependencies(q.dependencies)
-        goal.property_dependencies = {k: self._dependencies(v.urns) for k, v in q.propertyDependencies.items()}
+        goal = Goal(self._urn(q), q.type, q.custom, self._inputs(q), parent=q.parent, import_id=q.importId)
+        goal.aliases = alias_urns(q, goal.urn, q.aliases, self._executor.planner.former)
+        goal.dependencies = sorted(q.dependencies)
+        goal.property_dependencies = {k: sorted(v.urns) for k, v in q.propertyDependencies.items()}
         if q.custom and not goal.is_provider:
             goal.provider = q.provider or self._default(package_of(q.type), q.version)
         goal.protect = q.protect if q.HasField("protect") else bool(above and above.protect)
@@ -156,27 +153,8 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
             inputs["__provider"] = secret(inputs["__provider"])  # it is code: the state keeps it authenticated
         return inputs
 
-    def _urn(self, parent: str, type_: str, name: str) -> str:
-        return make_urn(self._target.stack, self._target.project, parent, type_, name)
-
-    def _dependencies(self, urns: Iterable[str]) -> list[str]:
-        """Depending on a component means depending on its custom children, as far as they are registered."""
-        out: set[str] = set()
-        for urn in urns:
-            out.update(self._children.get(urn, ()) if self._is_component(urn) else (urn,))
-        return sorted(out)
-
-    def _place(self, goal: Goal) -> None:
-        """Notes a registration: what a component's dependents wait for, and what aliases its children inherit."""
-        self._goals[goal.urn], self._former[goal.urn] = goal, goal.aliases
-        if goal.custom and not goal.is_provider:
-            above = goal.parent
-            while self._is_component(above):
-                self._children.setdefault(above, []).append(goal.urn)
-                above = self._goals[above].parent
-
-    def _is_component(self, urn: str) -> bool:
-        return urn in self._goals and not self._goals[urn].custom
+    def _urn(self, q: Any) -> str:
+        return make_urn(self._target.stack, self._target.project, q.parent, q.type, q.name)
 
     def _get_resource(self, args: Properties) -> Any:
         urn = args.get("urn")
@@ -195,7 +173,7 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
             key = (package, version)
             if key not in self._defaults:
                 type_ = f"{PROVIDER_PREFIX}{package}"
-                urn = self._urn("", type_, default_provider_name(version))
+                urn = make_urn(self._target.stack, self._target.project, "", type_, default_provider_name(version))
                 goal = Goal(urn, type_, True, self._default_inputs(package, version))
                 self._defaults[key] = self._executor.register(goal).reference
             return self._defaults[key]
@@ -293,7 +271,7 @@ for _method, _feature in {
 def _timeouts(timeouts: Any) -> dict[str, float]:
     """Go durations ("1h30m") -> seconds."""
     out = {}
-    for name in ("create", "update", "delete"):
+    for name in ("create", "update", "delete", "read"):
         text = getattr(timeouts, name)
         if text:
             if _TIMEOUT.sub("", text):

@@ -96,7 +96,7 @@ class Operation:
         executor, report = self.executor, self.report
         try:
             report.log.add("preludeEvent", {"config": self._shown_config()})
-            if self.base.pending and self.program and not self.options.preview:
+            if self.base.pending and not self.options.refresh and not self.options.preview:
                 report.diagnostic("warning", _pending_warning(len(self.base.pending)))
             with _interruptible(executor):
                 if self.options.refresh:
@@ -105,6 +105,7 @@ class Operation:
                     self._run_program(self.program)
                 if self.arguments.command != "refresh" and not executor.stopped.is_set():
                     executor.delete_the_rest()
+            executor.finish_stack()
             if executor.saw_error:
                 executor.stop("failed")
             if executor.error in ("failed", "canceled"):
@@ -144,8 +145,6 @@ class Operation:
                 if text := program.failure():
                     self.report.diagnostic("error", text)
                 executor.stop("refused")
-            else:
-                executor.program_succeeded()
         finally:
             program.kill()
             server.stop(0)

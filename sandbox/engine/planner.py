@@ -8,6 +8,7 @@ Source of the rules: pkg/resource/deploy/step_generator.go in pulumi/pulumi, hel
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
+from fnmatch import fnmatchcase
 from typing import Any
 
 from sandbox.engine.state import Resource, Snapshot, copied, provider_urn
@@ -22,11 +23,10 @@ from sandbox.engine.steps import (
     PropertyChange,
     Question,
     Step,
-    changed_keys,
     difference_text,
     failure_text,
 )
-from sandbox.engine.values import UNKNOWN, Properties, covers, differences, equal, join, parse_path, with_ignored
+from sandbox.engine.values import UNKNOWN, Properties, covers, equal, join, parse_path, with_ignored
 
 Plan = Generator[Question, Any, list[Step]]
 UNPROTECT = (
@@ -59,28 +59,28 @@ class Planner:
         self._deleted_early: dict[Resource, list[str]] = {}  # deleted before a replacement -> replacement keys
         self.going: set[Resource] = set()  # whose object this deployment deletes
         self._replaced: set[str] = set()  # URNs that get another object
-        self.renames: dict[str, str] = {}  # alias in the state -> URN now
+        self.aliased: dict[str, str] = {}  # alias in the state -> URN now
+        self.former: dict[str, str] = {}  # URN -> the alias it was found under
 
     # -- registrations
     def plan(self, goal: Goal) -> Plan:
         """The steps of one registration. Raises CheckError when it is refused."""
         self._claim(goal.urn)
-        old = self._find_old(goal)
+        old, conflicts = self._find_old(goal)
         recreating = old in self._deleted_early
-        known = old and not old.external and goal.import_id in (old.id, old.import_id)
+        known = old and not old.external and goal.import_id == (old.import_id or old.id)
         if goal.custom and goal.import_id and not known:
-            return (yield from self._import(goal, old, recreating))
+            return (yield from self._import(goal, old, recreating, conflicts))
         new = copied(goal)
-        if old and not old.external:
-            new.inputs = with_ignored(goal.inputs, old.inputs, goal.ignore_changes)
-        targeted = old is not None and old.urn in self._replace_targets
-        fresh = old is None or recreating or old.external or targeted
-        if goal.custom:
-            news = goal.inputs if fresh else new.inputs
-            new.inputs = yield from self._check(new, {} if fresh or old is None else old.inputs, news)
+        targeted = any(fnmatchcase(goal.urn, pattern) for pattern in self._replace_targets)
+        if old is None or recreating or old.external or targeted:
+            new.inputs = yield from self._check(new, {}, goal.inputs, conflicts)
+        else:
+            wanted = with_ignored(goal.inputs, old.inputs, goal.ignore_changes)
+            new.inputs = yield from self._check(new, old.inputs, wanted, conflicts)
         if old is None:
             return [Step("create", goal.urn, None, new)]
-        self._take_over(goal, old)
+        self._kept.add(old)
         if recreating:
             keys = self._deleted_early.pop(old)
             self._replaced.add(goal.urn)
@@ -100,60 +100,60 @@ class Planner:
             ]
         return [Step("same", goal.urn, old, new)]
 
-    def read(self, new: Resource) -> list[Step]:
+    def read(self, goal: Goal) -> list[Step]:
         """The steps of `Resource.get`: an external resource, which is read and never owned."""
-        self._claim(new.urn)
-        old = self.olds.get(new.urn)
+        self._claim(goal.urn)
+        old, _ = self._find_old(goal)
         if old:
             self._kept.add(old)
-        if old and not old.external:
-            return _over(new.urn, "read-replacement", old, new)
-        return [Step("read", new.urn, old, new)]
+        if old and not old.external and old.id != goal.id:
+            self._replaced.add(goal.urn)
+            return _over(goal.urn, "read-replacement", old, copied(goal))
+        return [Step("read", goal.urn, old, copied(goal))]
 
     def _claim(self, urn: str) -> None:
-        text = f"Duplicate resource URN '{urn}'"
         if urn in self._seen:
-            raise CheckError(urn, f"{text}; try giving it a unique name")
-        if urn in self.renames:
-            raise CheckError(urn, f"{text} conflicting with alias on resource with URN '{self.renames[urn]}'")
+            raise CheckError(urn, f"Duplicate resource URN '{urn}'; try giving it a unique name")
         self._seen.add(urn)
 
-    def _find_old(self, goal: Goal) -> Resource | None:
-        """The state's entry under the goal's URN, or else under the first of its aliases that is there."""
-        return next((self.olds[urn] for urn in (goal.urn, *goal.aliases) if urn in self.olds), None)
+    def _find_old(self, goal: Goal) -> tuple[Resource | None, list[str]]:
+        """The state's entry under the goal's URN, or else under the first of its aliases that is there; and why it is
+        not the goal's to take."""
+        conflicts: list[str] = []
+        if goal.urn in self.aliased:
+            by = f"conflicting with alias on resource with URN '{self.aliased[goal.urn]}'"
+            conflicts.append(f"Duplicate resource URN '{goal.urn}' {by}")
+        alias = next((urn for urn in (goal.urn, *goal.aliases) if urn in self.olds), None)
+        if alias is None or alias == goal.urn:
+            return self.olds.get(goal.urn), conflicts
+        for other in filter(None, (alias in self._seen and goal.urn, self.aliased.get(alias))):
+            text = f"Duplicate resource alias '{alias}' applied to resource with URN '{goal.urn}'"
+            conflicts.append(f"{text} conflicting with resource with URN '{other}'")
+        self.aliased[alias], self.former[goal.urn] = goal.urn, alias
+        return self.olds[alias], conflicts
 
-    def _take_over(self, goal: Goal, old: Resource) -> None:
-        """Goes on with `old`, under its new URN if it has one."""
-        self._kept.add(old)
-        alias = old.urn
-        if alias == goal.urn:
-            return
-        if alias in self._seen or alias in self.renames:
-            text = f"Duplicate resource alias '{alias}' applied to resource with URN '{goal.urn}' conflicting with "
-            raise CheckError(goal.urn, f"{text}resource with URN '{self.renames.get(alias, goal.urn)}'")
-        self.renames[alias] = goal.urn
-        for r in self.base.resources:
-            r.renamed({alias: goal.urn})
-
-    def _import(self, goal: Goal, old: Resource | None, recreating: bool) -> Plan:
+    def _import(self, goal: Goal, old: Resource | None, recreating: bool, conflicts: list[str]) -> Plan:
         """The object is read first; what the program wants of it is planned as of one that was there."""
         found = copied(goal, id=goal.import_id)
         if old:
-            self._take_over(goal, old)
+            self._kept.add(old)
         if old and not recreating:
             yield from _over(goal.urn, "import-replacement", old, found)
         else:
             yield Step("import", goal.urn, old, found)
         new = copied(goal, inputs=with_ignored(goal.inputs, found.inputs, goal.ignore_changes))
-        new.inputs = yield from self._check(new, found.inputs, new.inputs)
+        new.inputs = yield from self._check(new, found.inputs, new.inputs, conflicts)
         steps = yield from self._from_diff(goal, found, new, False)
         return [s for s in steps if s.op != "same"]
 
     # -- asking
-    def _check(self, new: Resource, olds: Properties, news: Properties) -> Generator[Question, Any, Properties]:
-        inputs, failures = yield Check(new, olds, news)
-        if failures:
-            raise CheckError(new.urn, *(failure_text(new, news, *f) for f in failures))
+    def _check(
+        self, new: Resource, olds: Properties, news: Properties, conflicts: Iterable[str] = ()
+    ) -> Generator[Question, Any, Properties]:
+        """The inputs as the provider has them; a component's stay as they are."""
+        inputs, failures = (yield Check(new, olds, news)) if new.custom else (new.inputs, [])
+        if refusals := [*conflicts, *(failure_text(new, news, *f) for f in failures)]:
+            raise CheckError(new.urn, *refusals)
         return dict(inputs)
 
     def _diff(self, goal: Goal, old: Resource, new: Resource, targeted: bool) -> Generator[Question, Any, DiffAnswer]:
@@ -165,19 +165,14 @@ class Planner:
         if (yield from self._provider_changed(old.provider, new.provider)):
             return DiffAnswer(True, replaces=["provider"])
         if not goal.custom:
-            return DiffAnswer(not equal(old.inputs, new.inputs), diffs=changed_keys(old.inputs, new.inputs))
+            wanted = with_ignored(new.inputs, old.inputs, goal.ignore_changes)
+            return DiffAnswer(not equal(old.inputs, wanted))
         answer = yield Diff(old, new, new.inputs, tuple(goal.ignore_changes))
-        if answer.changes is None:
-            news = with_ignored(new.inputs, old.inputs, goal.ignore_changes)
-            keys = changed_keys(old.inputs, news)
-            answer.changes = bool(keys) or answer.replace
-            answer.diffs = answer.diffs or keys
-            answer.detailed = answer.detailed or {p: PropertyChange(k) for p, k, *_ in differences(old.inputs, news)}
         return replace_on_changes(answer, goal.replace_on_changes, bool(old.init_errors))
 
     def _provider_changed(self, old: str, new: str) -> Generator[Question, Any, bool]:
         """Whether another provider instance means another object; an instance that was only renamed does not."""
-        if old == new or self.renames.get(provider_urn(old)) == provider_urn(new):
+        if old == new or self.aliased.get(provider_urn(old)) == provider_urn(new):
             return False
         if not old or not new:
             return True
@@ -191,7 +186,7 @@ class Planner:
                 raise CheckError(goal.urn, message)
             self._notify("error", goal.urn, message)
         if goal.import_id:
-            message = "\n".join([IMPORTED, *(difference_text(old, new, k) for k in diff.replaces or diff.diffs)])
+            message = "\n".join([IMPORTED, *(difference_text(old, new, k) for k in diff.replaces)])
             if not self.preview:
                 raise CheckError(goal.urn, message)
             self._notify("warning", goal.urn, message)
@@ -216,7 +211,7 @@ class Planner:
         doomed = {root.urn}
         steps: list[Step] = []
         for r in self.base.resources:
-            if r.delete or not r.custom or r.external or r.urn in doomed:
+            if r is root or not r.custom or r.external or r.urn in self._seen or r in self._deleted_early:
                 continue
             keys: list[str] = []
             if not doomed & {provider_urn(r.provider), r.deleted_with}:
@@ -230,12 +225,11 @@ class Planner:
                     continue
                 keys = answer.replaces
             doomed.add(r.urn)
-            if r not in self._deleted_early and r.urn not in self._seen:
-                if r.protect:
-                    raise _protected_dependent(r.urn, root.urn)
-                self._deleted_early[r] = keys
-                self.going.add(r)
-                steps.append(_early_delete(r))
+            if r.protect and not r.delete:
+                raise _protected_dependent(r.urn, root.urn)
+            self._deleted_early[r] = keys
+            self.going.add(r)
+            steps.append(Step("delete", r.urn, r) if r.delete else _early_delete(r))
         return steps[::-1]
 
     # -- the end
@@ -246,7 +240,7 @@ class Planner:
         steps: list[Step] = []
         needed: set[str] = set()
         for r in reversed(self.base.resources):
-            if r in self._kept and not r.delete:
+            if r in (self._deleted_early if r.delete else self._kept):
                 continue
             if exclude_protected and not r.delete and (r.protect or r.urn in needed):
                 needed |= r.needs()

@@ -6,6 +6,7 @@ import json
 import secrets
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -23,6 +24,16 @@ status_pb2 = wire.load("status_pb2")
 
 _KINDS = {0: "add", 1: "add-replace", 2: "delete", 3: "delete-replace", 4: "update", 5: "update-replace"}
 Checked = tuple[Properties, list[tuple[str, str]]]  # (inputs, failures as (property, reason))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What Read tells: inputs if the provider tells them; `init_errors`: why the object is not ready."""
+
+    id: str
+    inputs: Properties | None
+    outputs: Properties
+    init_errors: list[str] = field(default_factory=list)
 
 
 class Provider:
@@ -83,17 +94,16 @@ class Provider:
         inputs = self._in(answer.inputs, news) if answer.HasField("inputs") else news
         return inputs, [(f.property, f.reason) for f in answer.failures]
 
-    def diff(
-        self, r: Resource, old_inputs: Properties, olds: Properties, news: Properties, ignore: tuple[str, ...] = ()
-    ) -> DiffAnswer:
+    def diff(self, r: Resource, old: Resource, news: Properties, ignore: tuple[str, ...]) -> DiffAnswer:
+        """How `news` differ from what `old` has; `r` is what it is called now."""
         if not self.config_known:
-            return DiffAnswer(None)
-        known = {"olds": self._elided(olds), "old_inputs": self._elided(old_inputs), "news": self._elided(news)}
-        return _diff_answer(self._ask("Diff", pb.DiffRequest, r, id=r.id, ignoreChanges=ignore, **known))
+            return DiffAnswer(True)
+        known = {"olds": self._elided(old.outputs), "old_inputs": self._elided(old.inputs), "news": self._elided(news)}
+        return _diff_answer(self._ask("Diff", pb.DiffRequest, r, id=old.id, ignoreChanges=ignore, **known))
 
     def create(self, r: Resource, *, preview: bool) -> tuple[str, Properties]:
-        if preview and not (self._supports_preview and self.config_known):
-            return "", dict(r.inputs)  # the SDK takes every other output as unknown
+        if preview and not self._supports_preview:
+            return "", self._foreseen(r)
         answer = self._ask(
             "Create", pb.CreateRequest, r, like=r.inputs, properties=self._out(r.inputs), preview=preview,
             timeout=r.custom_timeouts.get("create", 0),
@@ -103,8 +113,8 @@ class Provider:
         return answer.id, self._in(answer.properties, r.inputs)
 
     def update(self, r: Resource, old: Resource, *, preview: bool, ignore: list[str]) -> Properties:
-        if preview and not (self._supports_preview and self.config_known):
-            return dict(r.inputs)
+        if preview and not self._supports_preview:
+            return self._foreseen(r)
         answer = self._ask(
             "Update", pb.UpdateRequest, r, like=r.inputs, id=old.id, olds=self._elided(old.outputs),
             old_inputs=self._elided(old.inputs), news=self._out(r.inputs), preview=preview, ignoreChanges=ignore,
@@ -116,18 +126,28 @@ class Provider:
         known = {"properties": self._elided(r.outputs), "old_inputs": self._elided(r.inputs)}
         self._ask("Delete", pb.DeleteRequest, r, id=r.id, timeout=r.custom_timeouts.get("delete", 0), **known)
 
-    def read(
-        self, r: Resource, ident: str, inputs: Properties, outputs: Properties
-    ) -> tuple[str, Properties | None, Properties]:
-        """(id, inputs if the provider tells them, outputs); an empty id: the object is gone."""
-        known = {"inputs": self._out(inputs), "properties": self._out(outputs)}
-        answer = self._ask("Read", pb.ReadRequest, r, like=inputs, id=ident, **known)
+    def _foreseen(self, r: Resource) -> Properties:
+        """Its outputs, as far as they are known without asking; the SDK takes every other one as unknown."""
+        return dict(r.inputs) if self.config_known else {}
+
+    def read(self, r: Resource, inputs: Properties, outputs: Properties) -> Found | None:
+        """The object `r.id`; None when it is gone."""
+        if not self.config_known:
+            return Found("", {}, {})
+        known = {"inputs": self._elided(inputs), "properties": self._elided(outputs)}
+        seconds = r.custom_timeouts.get("read", 0)
+        try:
+            answer = self._ask("Read", pb.ReadRequest, r, like=inputs, id=r.id, timeout=seconds, **known)
+        except InitError as e:
+            return Found(e.id, e.inputs, e.outputs, e.reasons)
         if not answer.id:
-            return "", None, {}
+            return None
         read_inputs = self._in(answer.inputs, inputs) if answer.HasField("inputs") else None
-        return answer.id, read_inputs, self._in(answer.properties, {**outputs, **inputs})
+        return Found(answer.id, read_inputs, self._in(answer.properties, outputs))
 
     def invoke(self, token: str, args: Properties, *, preview: bool) -> Checked:
+        if not self.config_known:
+            return {}, []
         answer = self._call("Invoke", pb.InvokeRequest(tok=token, args=self._out(args), preview=preview))
         return from_struct(getattr(answer, "return")), [(f.property, f.reason) for f in answer.failures]
 
@@ -160,7 +180,8 @@ class Provider:
                 raise ProviderError(f"the provider of package '{self.package}' {why} (during {method})") from e
             failed = _init_failure(e)
             if failed is not None and like is not None:
-                raise InitError(failed.id, self._in(failed.properties, like), list(failed.reasons)) from e
+                bags = self._in(failed.inputs, like), self._in(failed.properties, like)
+                raise InitError(failed.id, *bags, list(failed.reasons)) from e
             raise ProviderError(e.details() or str(e)) from e
 
 
@@ -209,14 +230,12 @@ class Builtin(Provider):
     def configure(self, r: Resource, inputs: Properties) -> None:
         self._configured = True
 
-    def read(
-        self, r: Resource, ident: str, inputs: Properties, outputs: Properties
-    ) -> tuple[str, Properties | None, Properties]:
+    def read(self, r: Resource, inputs: Properties, outputs: Properties) -> Found:
         if r.type != "pulumi:pulumi:StackReference":
             raise RefusedError(f"resource type {r.type}")
-        found = self._outputs_of(ident)
+        found = self._outputs_of(r.id)
         names = sorted(k for k, v in found.items() if has_secret(v))
-        return ident, {"name": ident}, {"name": ident, "outputs": found, "secretOutputNames": names}
+        return Found(r.id, {"name": r.id}, {"name": r.id, "outputs": found, "secretOutputNames": names})
 
     def _call(self, method: str, request: Any, like: Properties | None = None, *, optional: bool = False) -> Any:
         raise RefusedError(f"{method} of the package pulumi")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sandbox.engine.apply import finish
 from sandbox.engine.errors import EngineError
 from sandbox.engine.state import Resource, Snapshot, copied
-from sandbox.engine.steps import Step, changed_keys
+from sandbox.engine.steps import Step
 from sandbox.engine.values import equal
 
 if TYPE_CHECKING:
@@ -39,9 +39,11 @@ class Refresh:
         self._executor.reporter.before(step)
         op = "same"
         try:
+            if self._executor.stopped.is_set():
+                return old
+            if old.provider:
+                self._executor.instances.get(old.provider)
             if old.custom and not old.is_provider and not old.pending_replacement:  # that one is known to be gone
-                if self._executor.stopped.is_set():
-                    return old
                 op = self._reread(step, old)
         except EngineError as e:
             self._executor.report_failure(step, e, started)
@@ -57,36 +59,37 @@ class Refresh:
 
         Diff is asked the other way round, as Pulumi does: how would the state's inputs change what was read.
         """
-        provider = self._executor.instances.get(old.provider)
-        ident, inputs, outputs = provider.read(old, old.id, old.inputs, old.outputs)
-        if not ident:
+        instances = self._executor.instances
+        found = instances.get(old.provider).read(old, old.inputs, old.outputs)
+        if found is None:
             step.new = None
             return "delete"
-        step.new = new = copied(old, id=ident, init_errors=[])
-        finish(new, outputs)
-        if inputs is not None:
-            new.inputs = inputs
+        step.new = new = copied(old, id=found.id, init_errors=found.init_errors)
+        finish(new, found.outputs)
+        if found.inputs is not None:
+            new.inputs = found.inputs
+        if found.init_errors:
+            reasons = "\n* ".join(["Refreshed resource is in an unhealthy state:", *found.init_errors])
+            self._executor.reporter.diagnostic("warning", reasons, old.urn)
         if old.external:
             return "same" if equal(old.outputs, new.outputs) else "update"
-        diff = provider.diff(new, new.inputs, new.outputs, old.inputs, tuple(old.ignore_changes))
-        if diff.changes is None:
-            diff.diffs = changed_keys(new.inputs, old.inputs)
-            diff.changes = bool(diff.diffs)
-        if not diff.changes:
-            return "same"
-        step.diffs, step.detailed = diff.diffs, diff.detailed
-        return "update"
+        diff = instances.diff(new, new, old.inputs, tuple(old.ignore_changes))
+        step.diffs, step.detailed = diff.diffs, {p: c.inverted for p, c in diff.detailed.items()}
+        return "update" if diff.changes else "same"
 
 
 def without_missing(resources: list[Resource]) -> list[Resource]:
-    """The resources with references to others that are gone taken out."""
-    there = {r.urn for r in resources}
+    """The resources without references to what is gone. An entry refers to what comes before it: of two with one URN
+    the later one does not help those between them."""
+    all_urns = {r.urn for r in resources}
+    there: set[str] = set()
     out = []
     for r in resources:
-        kept = copied(r, dependencies=[d for d in r.dependencies if d in there])
-        kept.property_dependencies = {k: [d for d in v if d in there] for k, v in r.property_dependencies.items()}
-        kept.property_dependencies = {k: v for k, v in kept.property_dependencies.items() if v}
-        if kept.deleted_with not in there:
-            kept.deleted_with = ""
+        by_property = {k: [d for d in v if d in there] for k, v in r.property_dependencies.items()}
+        kept = copied(r, property_dependencies={k: v for k, v in by_property.items() if v})
+        kept.dependencies = [d for d in r.dependencies if d in there]
+        kept.parent = r.parent if r.parent in all_urns else ""
+        kept.deleted_with = r.deleted_with if r.deleted_with in there else ""
+        there.add(r.urn)
         out.append(kept)
     return out

@@ -15,7 +15,8 @@ from sandbox.engine.checkpoint import crypter_of, revealed, snapshot_from_json, 
 from sandbox.engine.config import StackConfig
 from sandbox.engine.errors import EngineError, RefusedError
 from sandbox.engine.secrets import Crypter
-from sandbox.engine.state import STACK_TYPE, problems
+from sandbox.engine.state import problems
+from sandbox.engine.urns import STACK_TYPE
 from sandbox.engine.values import DESCEND, SECRET_SIG, SIG, plain, rebuilt
 from sandbox.engine.workspace import Workspace
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from sandbox.engine.urns import PROVIDER_PREFIX, STACK_TYPE, name_of
 from sandbox.engine.values import UNKNOWN_TEXT, Properties
 
 DYNAMIC_PACKAGE = "pulumi-python"
-PROVIDER_PREFIX = "pulumi:providers:"
-STACK_TYPE = "pulumi:pulumi:Stack"
 
 
 @dataclass(eq=False)
@@ -58,7 +57,7 @@ class Resource:
 
     @property
     def name(self) -> str:
-        return self.urn.rsplit("::", 1)[-1]
+        return name_of(self.urn)
 
     @property
     def is_provider(self) -> bool:
@@ -78,15 +77,19 @@ class Resource:
         out = {*self.dependencies, self.parent, self.deleted_with, provider_urn(self.provider)}
         return out.union(*self.property_dependencies.values()) - {""}
 
-    def renamed(self, names: Mapping[str, str]) -> None:
-        """Rewrites references to resources that are known under a new URN."""
-        self.dependencies = [names.get(d, d) for d in self.dependencies]
-        self.property_dependencies = {k: [names.get(d, d) for d in v] for k, v in self.property_dependencies.items()}
-        self.parent = names.get(self.parent, self.parent)
-        self.deleted_with = names.get(self.deleted_with, self.deleted_with)
-        if self.provider:
-            urn, _, ident = self.provider.rpartition("::")
-            self.provider = f"{names.get(urn, urn)}::{ident}"
+    def referring(self, renamed: Callable[[str], str]) -> Resource:
+        """The resource with every URN in it, its own too, as `renamed` has it; itself if none is another one."""
+        urn, _, ident = self.provider.rpartition("::")
+        fields = {
+            "urn": renamed(self.urn),
+            "parent": renamed(self.parent),
+            "provider": f"{renamed(urn)}::{ident}" if urn else "",
+            "dependencies": [renamed(d) for d in self.dependencies],
+            "property_dependencies": {k: [renamed(d) for d in v] for k, v in self.property_dependencies.items()},
+            "deleted_with": renamed(self.deleted_with),
+        }
+        changes = {k: v for k, v in fields.items() if v != getattr(self, k)}
+        return copied(self, **changes) if changes else self
 
     def alike(self, other: Resource) -> bool:
         """Whether both would be saved alike, but for the time."""

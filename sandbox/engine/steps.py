@@ -28,6 +28,12 @@ class PropertyChange:
     kind: str  # add, delete or update, with -replace where it asks for a replacement
     input: bool = True
 
+    @property
+    def inverted(self) -> PropertyChange:
+        """The change back."""
+        kind, *rest = self.kind.split("-")
+        return PropertyChange("-".join([{"add": "delete", "delete": "add"}.get(kind, kind), *rest]), self.input)
+
 
 @dataclass
 class DiffAnswer:

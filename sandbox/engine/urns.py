@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sandbox.engine.state import PROVIDER_PREFIX, STACK_TYPE
+PROVIDER_PREFIX = "pulumi:providers:"
+STACK_TYPE = "pulumi:pulumi:Stack"
 
 
 def make_urn(stack: str, project: str, parent: str, type_: str, name: str) -> str:
@@ -13,6 +15,20 @@ def make_urn(stack: str, project: str, parent: str, type_: str, name: str) -> st
     chain = parent.split("::")[2] if parent else ""
     qualified = f"{chain}${type_}" if chain and chain != STACK_TYPE else type_
     return f"urn:pulumi:{stack}::{project}::{qualified}::{name}"
+
+
+def type_of(urn: str) -> str:
+    """Its own type, without its parents'."""
+    return urn.split("::")[2].rpartition("$")[2]
+
+
+def name_of(urn: str) -> str:
+    return urn.split("::", 3)[3]
+
+
+def stack_and_project(urn: str) -> tuple[str, str]:
+    head, project = urn.split("::")[:2]
+    return head.removeprefix("urn:pulumi:"), project
 
 
 def package_of(type_: str) -> str:
@@ -24,40 +40,23 @@ def default_provider_name(version: str) -> str:
     return f"default_{re.sub('[.+-]', '_', version)}" if version else "default"
 
 
-def alias_urns(q: Any, own: str, former: dict[str, list[str]]) -> list[str]:
-    """The URNs that a registration `q` (RegisterResourceRequest) may have had: by its own aliases, and by those of
-    its parent. `own`: its URN now; `former`: the aliases of what is registered already, by URN."""
-    stack, project = _place(own)
-    parents = former.get(q.parent, [])
+def alias_urns(q: Any, own: str, aliases: Iterable[Any], former: Mapping[str, str]) -> list[str]:
+    """The URNs that a registration `q` may have had: by its own `aliases`, and below the alias its parent was found
+    under. `own`: its URN now; `former`: URN -> alias, of those found by one."""
+    stack, project = stack_and_project(own)
     out: list[str] = []
-    for alias in q.aliases:
-        if alias.WhichOneof("alias") == "urn":
-            out.append(alias.urn)
-            continue
+    for alias in aliases:
         spec = alias.spec
-        above = [""] if spec.noParent else [q.parent]
-        if spec.parentUrn:
-            above = [spec.parentUrn, *former.get(spec.parentUrn, [])]
-        at, within = spec.stack or stack, spec.project or project
-        out.extend(make_urn(at, within, u, spec.type or q.type, spec.name or q.name) for u in above)
-    for parent in parents:
-        out.append(_child(parent, q.parent, q.type, q.name))
-        for alias in q.aliases:
-            spec = alias.spec
-            if alias.WhichOneof("alias") == "spec" and not spec.parentUrn and not spec.noParent:
-                out.append(_child(parent, q.parent, spec.type or q.type, spec.name or q.name))
-    return [u for u in dict.fromkeys(out) if u != own]
+        above = former.get(spec.parentUrn, spec.parentUrn) or q.parent
+        place = (spec.stack or stack, spec.project or project, "" if spec.noParent else above)
+        out.append(alias.urn or make_urn(*place, spec.type or q.type, spec.name or q.name))
+    if was := former.get(q.parent):
+        inherited = [(q.type, q.name), *((type_of(u), name_of(u)) for u in out)]
+        out += [make_urn(stack, project, was, type_, _followed(name, q.parent, was)) for type_, name in inherited]
+    return list(dict.fromkeys(out))
 
 
-def _child(parent: str, now_: str, type_: str, name: str) -> str:
-    """A child below an aliased parent; a name that begins with the parent's name follows the parent's alias."""
-    is_, was = now_.rsplit("::", 1)[-1], parent.rsplit("::", 1)[-1]
-    if is_ != was and name.startswith(is_):
-        name = was + name[len(is_) :]
-    return make_urn(*_place(parent), parent, type_, name)
-
-
-def _place(urn: str) -> tuple[str, str]:
-    """(stack, project) of a URN."""
-    head, project = urn.split("::")[:2]
-    return head.rsplit(":", 1)[-1], project
+def _followed(name: str, parent: str, was: str) -> str:
+    """A child's name; one that begins with its parent's name follows the parent's alias."""
+    rest = name.removeprefix(name_of(parent))
+    return name_of(was) + rest if rest != name else name

@@ -6,8 +6,9 @@ references stay dicts with their signature. Whole numbers are ints, as Pulumi wr
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -54,6 +55,11 @@ UNKNOWN = Unknown()
 def secret(value: Value) -> Value:
     """Marks a value as secret, once."""
     return value if isinstance(value, Secret) else Secret(value)
+
+
+def revealed(value: Value) -> Value:
+    """The value without its own mark; marks inside stay."""
+    return value.value if isinstance(value, Secret) else value
 
 
 def plain(value: Value) -> Value:
@@ -143,11 +149,11 @@ def remark_secrets(outputs: Properties, inputs: Properties) -> Properties:
 
 # -- comparison -----------------------------------------------------------------------------------------------------
 def equal(old: Value, new: Value) -> bool:
-    """Deep equality that keeps `True` and 1 apart; an unknown equals only an unknown."""
+    """Deep equality that keeps `True` and 1 apart; an unknown equals only an unknown, None in an object nothing."""
     if isinstance(old, Secret) or isinstance(new, Secret):
         return isinstance(old, Secret) and isinstance(new, Secret) and equal(old.value, new.value)
     if isinstance(old, dict) and isinstance(new, dict):
-        return old.keys() == new.keys() and all(equal(v, new[k]) for k, v in old.items())
+        return all(equal(old.get(k), new.get(k)) for k in old.keys() | new.keys())
     if isinstance(old, list) and isinstance(new, list):
         return len(old) == len(new) and all(equal(a, b) for a, b in zip(old, new, strict=True))
     if isinstance(old, bool) or isinstance(new, bool):
@@ -157,13 +163,12 @@ def equal(old: Value, new: Value) -> bool:
 
 def differences(old: Value, new: Value, path: str = "") -> Iterator[tuple[str, str, Value, Value]]:
     """(path, add|delete|update, old, new) for every leaf that differs. Secrets are compared by what is in them, and
-    the values told stay secret; None stands for what is not there."""
-    was = old.value if isinstance(old, Secret) else old
-    now = new.value if isinstance(new, Secret) else new
+    the values told stay secret; in an object None is as good as not there."""
+    was, now = revealed(old), revealed(new)
     mark = secret if isinstance(old, Secret) or isinstance(new, Secret) else lambda v: v
     pairs: list[tuple[str, Value, Value]]
     if isinstance(was, dict) and isinstance(now, dict):
-        pairs = [(join(path, k), was.get(k, _ABSENT), now.get(k, _ABSENT)) for k in sorted(was.keys() | now.keys())]
+        pairs = [(join(path, k), was.get(k), now.get(k)) for k in sorted(was.keys() | now.keys())]
     elif isinstance(was, list) and isinstance(now, list):
         pairs = [(f"{path}[{i}]", *pair) for i, pair in enumerate(zip_longest(was, now, fillvalue=_ABSENT))]
     else:
@@ -171,9 +176,11 @@ def differences(old: Value, new: Value, path: str = "") -> Iterator[tuple[str, s
             yield path, "update", mark(was), mark(now)
         return
     for at, a, b in pairs:
-        if a is _ABSENT:
+        if a is b:
+            continue
+        if a is None or a is _ABSENT:
             yield at, "add", None, mark(b)
-        elif b is _ABSENT:
+        elif b is None or b is _ABSENT:
             yield at, "delete", mark(a), None
         else:
             for inner, kind, x, y in differences(a, b, at):
@@ -216,41 +223,33 @@ def covers(pattern: Path, path: Path) -> bool:
 
 
 def with_ignored(new: Properties, old: Properties, paths: list[str]) -> Properties:
-    """`new` with everything at `paths` as it is in `old`: what ignore_changes means."""
-    out: Properties = dict(new)
+    """`new` with everything at `paths` as it is in `old`: what ignore_changes means. A path that cannot be read, or
+    leads to where one of them has no place, changes nothing."""
+    out = new
     for text in paths:
-        merged = _ignored(out, old, parse_path(text))
-        out = merged if isinstance(merged, dict) else out
+        with contextlib.suppress(EngineError):
+            out = _ignored(out, old, parse_path(text))
     return out
 
 
-def _ignored(new: Value, old: Value, path: Path) -> Value:
-    if not path:
-        return old
-    if isinstance(new, Secret) or isinstance(old, Secret):
-        was = old.value if isinstance(old, Secret) else old
-        now = new.value if isinstance(new, Secret) else new
-        inner = _ignored(now, was, path)
-        return secret(inner) if inner is not _ABSENT and isinstance(new, Secret) else inner
+def _ignored(new: Value, old: Value, path: Path, *, was_secret: bool = False, is_secret: bool = False) -> Value:
+    if isinstance(new, Secret):
+        return Secret(_ignored(new.value, old, path, was_secret=was_secret, is_secret=True))
+    was_secret, old = was_secret or isinstance(old, Secret), revealed(old)
     head, rest = path[0], path[1:]
-    if isinstance(new, dict):
-        was_map: Mapping[str, Value] = old if isinstance(old, dict) else {}
-        keys = (new.keys() | was_map.keys()) if head == "*" else {str(head)}
-        out = dict(new)
-        for key in keys:
-            if key not in new and (rest or key not in was_map):
-                continue
-            value = _ignored(new.get(key, _ABSENT), was_map.get(key, _ABSENT), rest)
-            if value is _ABSENT:
-                out.pop(key, None)
-            else:
-                out[key] = value
-        return out
+
+    def taken(now: Value, was: Value) -> Value:
+        if rest:
+            return _ignored(now, was, rest, was_secret=was_secret, is_secret=is_secret)
+        return secret(was) if was_secret and not is_secret else was
+
+    if isinstance(new, dict) and isinstance(old, dict):
+        keys = old if head == "*" else [head]
+        changed = {k: taken(new.get(k), old.get(k)) for k in keys if k in (new if rest else old)}
+        return {k: v for k, v in new.items() if rest or k in old or head not in ("*", k)} | changed
+    if isinstance(new, dict) and not rest:
+        return {k: v for k, v in new.items() if k != head}
     if isinstance(new, list) and isinstance(old, list):
-        both = min(len(new), len(old))
-        indexes = range(both) if head == "*" else [head] if isinstance(head, int) and head < both else []
-        items = list(new)
-        for i in indexes:
-            items[i] = _ignored(new[i], old[i], rest)
-        return items
+        same = [taken(*pair) if head in ("*", i) else pair[0] for i, pair in enumerate(zip(new, old, strict=False))]
+        return same + new[len(same) :]
     return new

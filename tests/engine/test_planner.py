@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from sandbox.engine.instances import Instances
 from sandbox.engine.planner import Planner, replace_on_changes
 from sandbox.engine.state import Resource, Snapshot
 from sandbox.engine.steps import (
@@ -79,10 +81,12 @@ def test_an_unchanged_resource_is_same() -> None:
 
 
 def test_a_provider_that_does_not_know_has_its_inputs_compared() -> None:
-    steps, _ = plan(Planner(Snapshot([old("a", {"v": 1, "w": 1})])), goal("a", {"v": 2, "w": 1}), DiffAnswer(None))
-    assert ops(steps) == ["update a"]
-    assert steps[0].diffs == ["v"]
-    assert steps[0].detailed == {"v": PropertyChange("update")}
+    ignorant = SimpleNamespace(configure=lambda *a: None, diff=lambda *a: DiffAnswer(None))
+    provider = Resource(PROVIDER.removesuffix("::1"), "pulumi:providers:t", True, id="1")
+    instances = Instances(SimpleNamespace(open=lambda package: ignorant), Snapshot([provider]))  # type: ignore[arg-type]
+    answer = instances.diff(old("a", {"v": 1, "w": 1}), goal("a"), {"v": 2, "w": 1}, ())
+    assert answer == DiffAnswer(True, diffs=["v"], detailed={"v": PropertyChange("update")})
+    assert instances.diff(old("a", {"v": 1}), goal("a"), {"v": 2}, ("v",)) == DiffAnswer(False)
 
 
 def test_a_replacement_is_created_first_and_checked_anew() -> None:
@@ -160,7 +164,7 @@ def test_an_alias_finds_the_old_resource_once() -> None:
     planner = Planner(Snapshot([old("was")]))
     steps, _ = plan(planner, goal("now", aliases=[urn("was")]), DiffAnswer(False))
     assert ops(steps) == ["same now"]
-    assert planner.renames == {urn("was"): urn("now")}
+    assert planner.aliased == {urn("was"): urn("now")}
     assert planner.deletions() == []
     with pytest.raises(
         CheckError,
