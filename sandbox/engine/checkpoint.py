@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.engine.errors import EngineError
 from sandbox.engine.secrets import Crypter
 from sandbox.engine.state import DYNAMIC_PACKAGE, FIELDS, Operation, Resource, Snapshot, now, provider_urn
-from sandbox.engine.values import SECRET_SIG, SIG, UNKNOWN, Secret, Value, mapped
+from sandbox.engine.values import DESCEND, SECRET_SIG, SIG, UNKNOWN, Secret, Value, rebuilt
 
 ENGINE_VERSION = "v3.260.0"  # the Pulumi whose behaviour and format this engine follows
 NEWEST_VERSION = 3
@@ -45,29 +45,28 @@ def shown(value: Secret) -> Any:
 
 
 def _sealed(value: Value, seal: Seal) -> Any:
-    def leaf(v: Value) -> Any:
+    def visit(v: Value) -> Any:
         if v is UNKNOWN:
             raise AssertionError("an unknown value would be written to the state")
-        return seal(v) if isinstance(v, Secret) else v
+        return seal(v) if isinstance(v, Secret) else DESCEND
 
-    return mapped(value, leaf)
+    return rebuilt(value, visit)
 
 
 def unsealer(crypter: Crypter | None, where: str, *, importing: bool = False) -> Unseal:
     """Reads values of the state. Secrets in plain text are taken only from a person who is `importing` them."""
 
-    def unseal(value: Any) -> Value:
-        if isinstance(value, list):
-            return [unseal(v) for v in value]
-        if not isinstance(value, dict):
-            return value
-        if value.get(SIG) != SECRET_SIG:
-            return {k: unseal(v) for k, v in value.items()}
+    def visit(value: Any) -> Value:
+        if not isinstance(value, dict) or value.get(SIG) != SECRET_SIG:
+            return DESCEND
         if importing and "plaintext" in value:
             return Secret(unseal(json.loads(value["plaintext"])))
         if crypter is None:
             raise EngineError(f"{where}: it holds secrets, but names no passphrase secrets provider")
         return Secret(unseal(json.loads(crypter.decrypt(str(value.get("ciphertext")), where))))
+
+    def unseal(value: Any) -> Value:
+        return rebuilt(value, visit)
 
     return unseal
 

@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.engine.state import Resource
 from sandbox.engine.steps import Step
 from sandbox.engine.urns import STACK_TYPE
-from sandbox.engine.values import UNKNOWN, Properties, Secret, covers, differences, mapped, parse_path
+from sandbox.engine.values import DESCEND, UNKNOWN, Properties, Secret, covers, differences, parse_path, rebuilt
 
 MARKS = {"create": "+", "update": "~", "delete": "-", "replace": "+-", "read": ">", "import": "=", "refresh": "~"}
 COLOURS = {"+": 32, "~": 33, "-": 31, "+-": 35, ">": 36, "=": 36, "error": 31, "warning": 33}
@@ -33,12 +33,11 @@ class Display:
 
     def __init__(self, *, preview: bool, quiet: bool, secrets: list[str], colour: bool) -> None:
         self.preview, self.quiet, self.colour = preview, quiet, colour
-        self._secrets = sorted(secrets, key=len, reverse=True)
+        self._secrets = secrets
         self._lock = threading.Lock()
 
     def line(self, text: str, mark: str = "") -> None:
-        for secret in self._secrets:
-            text = text.replace(secret, "[secret]")
+        text = masked(text, self._secrets)
         if self.colour and mark in COLOURS:
             text = f"\x1b[{COLOURS[mark]}m{text}\x1b[0m"
         if not self.quiet:
@@ -136,13 +135,18 @@ def change(path: str, kind: str, was: Any, now: Any) -> str:
     return f"~ {path}: {shown(was)} => {shown(now)}"
 
 
-def shown(value: Any) -> str:
-    def leaf(v: Any) -> Any:
-        if isinstance(v, Secret):
-            return "[secret]"
-        return "[unknown]" if v is UNKNOWN else v
+def masked(text: str, secrets: list[str]) -> str:
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "[secret]")
+    return text
 
-    if isinstance(value, Secret) or value is UNKNOWN:
-        return str(leaf(value))
-    text = json.dumps(mapped(value, leaf), ensure_ascii=False)
+
+def shown(value: Any) -> str:
+    def visit(v: Any) -> Any:
+        return "[secret]" if isinstance(v, Secret) else "[unknown]" if v is UNKNOWN else DESCEND
+
+    found = rebuilt(value, visit)
+    if found is not value and isinstance(found, str):
+        return found
+    text = json.dumps(found, ensure_ascii=False)
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"

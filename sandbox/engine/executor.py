@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 from sandbox.engine.apply import Applier
 from sandbox.engine.errors import EngineError, InitError, ProtectedError, ProviderError
@@ -16,19 +15,11 @@ from sandbox.engine.instances import Instances
 from sandbox.engine.journal import Journal
 from sandbox.engine.planner import Plan, Planner
 from sandbox.engine.plugins import Plugins
+from sandbox.engine.report import Report
 from sandbox.engine.state import Resource, Snapshot
 from sandbox.engine.steps import CheckError, Goal, Step, waves
 from sandbox.engine.urns import STACK_TYPE
 from sandbox.engine.values import Properties, equal
-
-
-class Reporter(Protocol):
-    """Who is told what happens."""
-
-    def before(self, step: Step) -> None: ...
-    def after(self, step: Step, op: str, seconds: float) -> None: ...
-    def failed(self, step: Step, seconds: float) -> None: ...
-    def diagnostic(self, severity: str, message: str, urn: str = "") -> None: ...
 
 
 class StoppedError(Exception):
@@ -45,9 +36,7 @@ class Options:
 
 
 class Executor:
-    def __init__(
-        self, base: Snapshot, options: Options, plugins: Plugins, journal: Journal, reporter: Reporter
-    ) -> None:
+    def __init__(self, base: Snapshot, options: Options, plugins: Plugins, journal: Journal, reporter: Report) -> None:
         self.options = options
         self.preview = options.preview
         self.plugins = plugins

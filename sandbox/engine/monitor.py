@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +81,7 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
         return resource_pb2.SupportsFeatureResponse(hasSupport=request.id in known)
 
     def RegisterResource(self, request: Any, context: Any) -> Any:
-        with _Guard(self._executor, context):
+        with _guarded(self._executor, context):
             goal = self._goal(request)
             self._goals[goal.urn] = goal
             state = self._executor.register(goal)
@@ -88,7 +90,7 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
             return resource_pb2.RegisterResourceResponse(urn=state.urn, id=state.id, object=outputs)
 
     def ReadResource(self, request: Any, context: Any) -> Any:
-        with _Guard(self._executor, context):
+        with _guarded(self._executor, context):
             goal = Goal(self._urn(request), request.type, True, from_struct(request.properties), id=request.id)
             goal.external, goal.parent = True, request.parent
             goal.aliases = alias_urns(request, goal.urn, (), self._executor.planner.former)
@@ -100,13 +102,13 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
             return resource_pb2.ReadResourceResponse(urn=state.urn, id=state.id, properties=outputs)
 
     def RegisterResourceOutputs(self, request: Any, context: Any) -> Any:
-        with _Guard(self._executor, context):
+        with _guarded(self._executor, context):
             outputs = {k: v for k, v in from_struct(request.outputs).items() if v is not None}
             self._executor.outputs(request.urn, outputs)
             return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:
-        with _Guard(self._executor, context):
+        with _guarded(self._executor, context):
             args = from_struct(request.args)
             if request.tok == "pulumi:pulumi:getResource":
                 return self._get_resource(args)
@@ -211,23 +213,18 @@ class Engine(engine_grpc.EngineServicer):  # type: ignore[misc,name-defined]
         return engine_pb2.RequirePulumiVersionResponse()
 
 
-class _Guard:
+@contextlib.contextmanager
+def _guarded(executor: Executor, context: Any) -> Iterator[None]:
     """Turns what went wrong in a call into its gRPC status. An EngineError ends the deployment; once it is over,
     the program is told that the monitor is gone, as Pulumi does."""
-
-    def __init__(self, executor: Executor, context: Any) -> None:
-        self._executor, self._context = executor, context
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if isinstance(error, StoppedError):
-            self._context.abort(grpc.StatusCode.UNAVAILABLE, "the resource monitor is shutting down")
-        if isinstance(error, EngineError):
-            self._executor.reporter.diagnostic("error", str(error))
-            self._executor.stop("refused")
-            self._context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+    try:
+        yield
+    except StoppedError:
+        context.abort(grpc.StatusCode.UNAVAILABLE, "the resource monitor is shutting down")
+    except EngineError as e:
+        executor.reporter.diagnostic("error", str(e))
+        executor.stop("refused")
+        context.abort(grpc.StatusCode.UNAVAILABLE, str(e))
 
 
 def _refuse_rare(q: Any) -> None:
@@ -251,7 +248,7 @@ def _refusal(feature: str) -> Any:
     """A method of the protocol that belongs to something this engine has not; `{}` is what it concerns."""
 
     def method(self: Monitor, request: Any, context: Any) -> Any:
-        with _Guard(self._executor, context):
+        with _guarded(self._executor, context):
             raise RefusedError(feature.format(repr(getattr(request, "name", "") or getattr(request, "tok", ""))))
 
     return method
@@ -273,9 +270,9 @@ def _timeouts(timeouts: Any) -> dict[str, float]:
     out = {}
     for name in ("create", "update", "delete", "read"):
         text = getattr(timeouts, name)
+        if _TIMEOUT.sub("", text):
+            raise EngineError(f"custom_timeouts: {name}={text!r} is not a duration such as 90s or 1h30m")
         if text:
-            if _TIMEOUT.sub("", text):
-                raise EngineError(f"custom_timeouts: {name}={text!r} is not a duration such as 90s or 1h30m")
             seconds = float(sum(float(n) * _UNITS[unit] for n, unit in _TIMEOUT.findall(text)))
             out[name] = int(seconds) if seconds.is_integer() else seconds
     return out

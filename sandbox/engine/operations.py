@@ -101,7 +101,7 @@ class Operation:
             with _interruptible(executor):
                 if self.options.refresh:
                     Refresh(executor, counted=not self.program and self.arguments.command == "refresh").run()
-                if self.program and not executor.stopped.is_set():
+                if self.program and not executor.stopped.is_set() and self._targets_are_there():
                     self._run_program(self.program)
                 if self.arguments.command != "refresh" and not executor.stopped.is_set():
                     executor.delete_the_rest()
@@ -114,6 +114,15 @@ class Operation:
         finally:
             self.plugins.close()
             report.log.close()
+
+    def _targets_are_there(self) -> bool:
+        known = {r.urn for r in self.executor.planner.base.resources}
+        missing = [urn for urn in self.options.replace if "*" not in urn and urn not in known]
+        for urn in missing:
+            hint = "" if "$" in urn else " Did you forget to escape $ in your shell?"
+            self.report.diagnostic("error", f"Target '{urn}' could not be found in the stack.{hint}")
+            self.executor.stop("refused")
+        return not missing
 
     def _run_program(self, program: Program) -> None:
         executor, project, name = self.executor, self.here.project, self.store.name

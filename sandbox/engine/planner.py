@@ -7,8 +7,8 @@ Source of the rules: pkg/resource/deploy/step_generator.go in pulumi/pulumi, hel
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterable
-from fnmatch import fnmatchcase
 from typing import Any
 
 from sandbox.engine.state import Resource, Snapshot, copied, provider_urn
@@ -52,7 +52,7 @@ class Planner:
         self.base = base
         self.preview = preview
         self._notify = notify
-        self._replace_targets = frozenset(replace)
+        self._replace_targets = [re.compile(_glob(urn)) for urn in replace]
         self.olds: dict[str, Resource] = {r.urn: r for r in base.resources if not r.delete}
         self._seen: set[str] = set()  # URNs registered or read
         self._kept: set[Resource] = set()  # what of the base this deployment goes on with
@@ -67,12 +67,12 @@ class Planner:
         """The steps of one registration. Raises CheckError when it is refused."""
         self._claim(goal.urn)
         old, conflicts = self._find_old(goal)
-        recreating = old in self._deleted_early
+        recreating = old in self._deleted_early and old.urn == goal.urn  # one under another URN is planned anew
         known = old and not old.external and goal.import_id == (old.import_id or old.id)
         if goal.custom and goal.import_id and not known:
             return (yield from self._import(goal, old, recreating, conflicts))
         new = copied(goal)
-        targeted = any(fnmatchcase(goal.urn, pattern) for pattern in self._replace_targets)
+        targeted = any(target.fullmatch(goal.urn) for target in self._replace_targets)
         if old is None or recreating or old.external or targeted:
             new.inputs = yield from self._check(new, {}, goal.inputs, conflicts)
         else:
@@ -263,6 +263,11 @@ def _protected_dependent(urn: str, root: str) -> CheckError:
     return CheckError(root, f'{text}{UNPROTECT}, or use the command:\n`pulumi state unprotect "{urn}"`')
 
 
+def _glob(target: str) -> str:
+    """The pattern of a `--replace`: `*` stands for anything but a colon, `**` for anything."""
+    return re.escape(target).replace(r"\*\*", ".*").replace(r"\*", "[^:]*")
+
+
 def _over(urn: str, op: str, old: Resource, new: Resource) -> list[Step]:
     """Another object, imported, read or made, takes the place of the one the state has."""
     return [Step(op, urn, old, new, logical=False, condemns_old=True), Step("replace", urn, old, new)]
@@ -282,12 +287,13 @@ def replace_on_changes(diff: DiffAnswer, paths: list[str], init_errors: bool) ->
     def matched(path: str) -> bool:
         return any(covers(p, parse_path(path)) for p in patterns)
 
-    diff.detailed = {
-        p: PropertyChange(c.kind + "-replace", c.input) if matched(p) and not c.kind.endswith("-replace") else c
-        for p, c in diff.detailed.items()
-    }
+    for path, change in (diff.detailed or {}).items():
+        if matched(path) and not change.kind.endswith("-replace"):
+            change.kind += "-replace"
     diff.replaces = diff.replaces + [k for k in diff.diffs if k not in diff.replaces and matched(join("", k))]
     if init_errors and matched(INIT_ERROR):
         diff.replaces.append(INIT_ERROR)
         diff.changes = True
+        if diff.detailed is not None:
+            diff.detailed[INIT_ERROR] = PropertyChange("update-replace", False)
     return diff

@@ -202,15 +202,13 @@ def _diff_answer(answer: Any) -> DiffAnswer:
     changes = {0: None, 1: False, 2: True}.get(answer.changes, "nonsense")
     if changes == "nonsense":
         raise ProviderError(f"unrecognized diff state: {answer.changes}")
-    unknown = [d.kind for d in answer.detailedDiff.values() if d.kind not in _KINDS]
-    if unknown:
-        raise ProviderError(f"unrecognized kind of difference: {unknown[0]}")
+    detailed = {p: PropertyChange(_KINDS.get(d.kind, "update"), d.inputDiff) for p, d in answer.detailedDiff.items()}
     return DiffAnswer(
         changes=changes,  # type: ignore[arg-type]
         replaces=list(answer.replaces),
         diffs=list(answer.diffs),
         delete_before_replace=answer.deleteBeforeReplace,
-        detailed={p: PropertyChange(_KINDS[d.kind], d.inputDiff) for p, d in answer.detailedDiff.items()},
+        detailed=detailed if answer.hasDetailedDiff else None,
     )
 
 

@@ -74,7 +74,7 @@ class Refresh:
         if old.external:
             return "same" if equal(old.outputs, new.outputs) else "update"
         diff = instances.diff(new, new, old.inputs, tuple(old.ignore_changes))
-        step.diffs, step.detailed = diff.diffs, {p: c.inverted for p, c in diff.detailed.items()}
+        step.diffs, step.detailed = diff.diffs, {p: c.inverted for p, c in (diff.detailed or {}).items()}
         return "update" if diff.changes else "same"
 
 

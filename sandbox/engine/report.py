@@ -13,17 +13,17 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from sandbox.engine.display import Display
+from sandbox.engine.display import Display, masked
 from sandbox.engine.state import Resource
 from sandbox.engine.steps import Step
-from sandbox.engine.values import blinded, mapped
+from sandbox.engine.values import DESCEND, blinded, rebuilt
 
 _TCP = "tcp://"
 _LISTENER_SECONDS = 10
 
 
 class Report:
-    """A Reporter that also collects what `preview --json` shows."""
+    """Is told what happens; keeps what `preview --json` shows."""
 
     def __init__(self, log: EventLog, display: Display, *, preview: bool) -> None:
         self.log, self.display, self.preview = log, display, preview
@@ -88,7 +88,7 @@ def _step_json(step: Step, op: str) -> dict[str, Any]:
         "new": _state_json(step.new),
         "keys": step.keys or None,
         "diffs": step.diffs or None,
-        "detailedDiff": {p: {"diffKind": c.kind, "inputDiff": c.input} for p, c in step.detailed.items()} or None,
+        "detailedDiff": _details(step, "diffKind") or None,
         "logical": step.logical,
         "provider": step.resource.provider,
     }
@@ -100,8 +100,12 @@ def _step_document(step: Step) -> dict[str, Any]:
     names = {"old": "oldState", "new": "newState", "diffs": "diffReasons", "keys": "replaceReasons"}
     out = {names.get(k, k): event[k] for k in ("op", "urn", "provider", *names) if event[k] is not None}
     if step.detailed:
-        out["detailedDiff"] = {p: {"kind": c.kind, "inputDiff": c.input} for p, c in step.detailed.items()}
+        out["detailedDiff"] = _details(step, "kind")
     return out
+
+
+def _details(step: Step, kind: str) -> dict[str, Any]:
+    return {p: {kind: c.kind, "inputDiff": c.input} for p, c in (step.detailed or {}).items()}
 
 
 # -- the event log --------------------------------------------------------------------------------------------------
@@ -112,7 +116,7 @@ class EventLog:
     """
 
     def __init__(self, target: str | None, secrets: list[str]) -> None:
-        self._secrets = sorted(secrets, key=len, reverse=True)
+        self._secrets = secrets
         self._sink: _File | _Stream | None = None
         if target:
             self._sink = _Stream(target.removeprefix(_TCP)) if target.startswith(_TCP) else _File(target)
@@ -127,15 +131,12 @@ class EventLog:
         if self._sink is None:
             return
         with self._lock:
-            event = {"sequence": self._sequence, "timestamp": int(time.time()), kind: mapped(body, self._masked)}
+            event = {"sequence": self._sequence, "timestamp": int(time.time()), kind: rebuilt(body, self._masked)}
             self._sequence += 1
             self._sink.write(json.dumps(event, separators=(",", ":")))
 
     def _masked(self, value: Any) -> Any:
-        if isinstance(value, str):
-            for secret in self._secrets:
-                value = value.replace(secret, "[secret]")
-        return value
+        return masked(value, self._secrets) if isinstance(value, str) else DESCEND
 
     def close(self) -> None:
         if self._sink is not None:

@@ -23,7 +23,7 @@ class Goal(Resource):
     delete_before_replace: bool | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class PropertyChange:
     kind: str  # add, delete or update, with -replace where it asks for a replacement
     input: bool = True
@@ -37,17 +37,17 @@ class PropertyChange:
 
 @dataclass
 class DiffAnswer:
-    """A provider's Diff. `changes` None: it does not know (DIFF_UNKNOWN)."""
+    """A provider's Diff. `changes` None: it does not know (DIFF_UNKNOWN); `detailed` None: it tells no details."""
 
     changes: bool | None
     replaces: list[str] = field(default_factory=list)
     diffs: list[str] = field(default_factory=list)
     delete_before_replace: bool = False
-    detailed: dict[str, PropertyChange] = field(default_factory=dict)
+    detailed: dict[str, PropertyChange] | None = None
 
     @property
     def replace(self) -> bool:
-        return bool(self.replaces) or any(c.kind.endswith("-replace") for c in self.detailed.values())
+        return bool(self.replaces) or any(c.kind.endswith("-replace") for c in (self.detailed or {}).values())
 
 
 # -- questions ------------------------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ class Step:
     new: Resource | None = None
     keys: list[str] = field(default_factory=list)
     diffs: list[str] = field(default_factory=list)
-    detailed: dict[str, PropertyChange] = field(default_factory=dict)
+    detailed: dict[str, PropertyChange] | None = None
     logical: bool = True
     condemns_old: bool = False  # the old object is deleted at the end, once this step succeeded
     early: bool = False  # a delete that makes room: its entry stays, pending, until the replacement is there

@@ -64,16 +64,7 @@ def revealed(value: Value) -> Value:
 
 def plain(value: Value) -> Value:
     """The value without its secret marks."""
-    return mapped(value, lambda v: plain(v.value) if isinstance(v, Secret) else v)
-
-
-def mapped(value: Value, leaf: Callable[[Value], Value]) -> Value:
-    """Rebuilds lists and dicts, with `leaf` applied to everything else (a Secret is a leaf)."""
-    if isinstance(value, list):
-        return [mapped(v, leaf) for v in value]
-    if isinstance(value, dict):
-        return {k: mapped(v, leaf) for k, v in value.items()}
-    return leaf(value)
+    return rebuilt(value, lambda v: plain(v.value) if isinstance(v, Secret) else DESCEND)
 
 
 def rebuilt(value: Value, visit: Callable[[Value], Value]) -> Value:
@@ -90,23 +81,22 @@ def rebuilt(value: Value, visit: Callable[[Value], Value]) -> Value:
     return value
 
 
-def any_node(value: Value, found: Callable[[Value], bool]) -> bool:
-    """Whether `found` holds for a node anywhere in the value, secrets included."""
-    if found(value):
-        return True
+def nodes(value: Value) -> Iterator[Value]:
+    """The value and everything in it, secrets included."""
+    yield value
     if isinstance(value, Secret):
-        return any_node(value.value, found)
-    if isinstance(value, (list, dict)):
-        return any(any_node(v, found) for v in (value.values() if isinstance(value, dict) else value))
-    return False
+        yield from nodes(value.value)
+    elif isinstance(value, (list, dict)):
+        for v in value.values() if isinstance(value, dict) else value:
+            yield from nodes(v)
 
 
 def has_unknown(value: Value) -> bool:
-    return any_node(value, lambda v: v is UNKNOWN)
+    return any(v is UNKNOWN for v in nodes(value))
 
 
 def has_secret(value: Value) -> bool:
-    return any_node(value, lambda v: isinstance(v, Secret))
+    return any(isinstance(v, Secret) for v in nodes(value))
 
 
 def without_contents(value: Value) -> Value:

@@ -14,6 +14,7 @@ from typing import Any
 from google.protobuf import struct_pb2
 
 from sandbox.engine.errors import EngineError
+from sandbox.engine.urns import name_of, type_of
 from sandbox.engine.values import (
     DESCEND,
     OUTPUT_SIG,
@@ -82,34 +83,13 @@ def to_struct(properties: Properties, *, secrets: bool = True, references: bool 
         return DESCEND
 
     out = struct_pb2.Struct()
-    for key, value in properties.items():
-        _encode(rebuilt(value, visit), out.fields[key])
+    out.update(rebuilt(properties, visit))
     return out
-
-
-def _encode(value: Value, into: Any) -> None:
-    if value is None:
-        into.null_value = 0
-    elif isinstance(value, bool):
-        into.bool_value = value
-    elif isinstance(value, str):
-        into.string_value = value
-    elif isinstance(value, (int, float)):
-        into.number_value = value
-    elif isinstance(value, list):
-        into.list_value.SetInParent()
-        for item in value:
-            _encode(item, into.list_value.values.add())
-    else:
-        into.struct_value.SetInParent()
-        for key, item in value.items():
-            _encode(item, into.struct_value.fields[key])
 
 
 def _named(reference: dict[str, Value]) -> dict[str, Value]:
     """A resource reference with the name and type that its URN tells."""
-    _, _, types_, name = reference["urn"].split("::", 3)
-    return {**reference, "name": name, "type": types_.rsplit("$", 1)[-1]}
+    return {**reference, "name": name_of(reference["urn"]), "type": type_of(reference["urn"])}
 
 
 def _decoded(value: Any) -> Value:
