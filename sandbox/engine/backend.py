@@ -40,12 +40,10 @@ class Backend:
             write(meta, "version: 1\n", "text/plain; charset=utf-8")
 
     def names(self, project: str) -> list[str]:
-        folder = self.root / "stacks" / project
-        return sorted(p.stem for p in folder.glob("*.json")) if folder.is_dir() else []
+        return sorted(p.stem for p in (self.root / "stacks" / project).glob("*.json"))
 
     def projects(self) -> list[str]:
-        folder = self.root / "stacks"
-        return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+        return sorted(p.name for p in (self.root / "stacks").glob("*/"))
 
 
 class StackStore:
@@ -74,8 +72,7 @@ class StackStore:
 
     def remove(self) -> None:
         for path in (self.path, self.path.with_name(self.path.name + ".bak")):
-            for file in (path, path.with_name(path.name + ".attrs")):
-                file.unlink(missing_ok=True)
+            remove(path)
 
     # -- checkpoint
     def raw(self) -> dict[str, Any]:
@@ -127,7 +124,7 @@ class StackStore:
     # -- history
     def history(self) -> list[dict[str, Any]]:
         """Entries, newest first, with `version` counted from 1."""
-        files = sorted(self.history_folder.glob("*.history.json")) if self.history_folder.is_dir() else []
+        files = sorted(self.history_folder.glob("*.history.json"))
         entries = [json.loads(f.read_text("utf-8")) | {"version": i} for i, f in enumerate(files, 1)]
         return entries[::-1]
 
@@ -141,7 +138,7 @@ class StackStore:
 
     # -- lock
     def locks(self) -> list[Path]:
-        return sorted(self.lock_folder.glob("*.json")) if self.lock_folder.is_dir() else []
+        return sorted(self.lock_folder.glob("*.json"))
 
     def lock(self) -> Lock:
         """Takes the stack's lock. Raises EngineError naming who holds it."""
@@ -149,8 +146,7 @@ class StackStore:
 
     def cancel(self) -> None:
         for path in self.locks():
-            path.with_name(path.name + ".attrs").unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
+            remove(path)
 
 
 class Lock:
@@ -196,8 +192,7 @@ class Lock:
         self.release()
 
     def release(self) -> None:
-        self.path.with_name(self.path.name + ".attrs").unlink(missing_ok=True)
-        self.path.unlink(missing_ok=True)
+        remove(self.path)
 
 
 def _holder(path: Path) -> str:
@@ -234,3 +229,9 @@ def write(path: Path, text: str, content_type: str = "application/json") -> None
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         temporary.write_bytes(content)
         temporary.replace(target)
+
+
+def remove(path: Path) -> None:
+    """Removes what `write` wrote; it may be gone already."""
+    path.with_name(path.name + ".attrs").unlink(missing_ok=True)
+    path.unlink(missing_ok=True)

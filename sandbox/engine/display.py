@@ -24,6 +24,7 @@ DONE = {
     "read": "read",
     "import": "imported",
 }
+SILENT = ("same", "remove-pending-replace", "create-replacement", "import-replacement", "read-replacement")
 LONGEST_VALUE = 120
 SHORTEST_ELIDED = 30  # a common beginning longer than this says nothing new
 
@@ -46,26 +47,16 @@ class Display:
                 sys.stdout.flush()
 
     def after(self, step: Step, op: str, seconds: float) -> None:
-        shown = self._shown_op(step, op)
-        if shown is None:
-            return
         r = step.resource
+        if r.is_default_provider or op in SILENT or (self.preview and op == "delete-replaced"):
+            return
+        shown = "delete the replaced" if op == "delete-replaced" else op
         mark = MARKS.get(shown.split()[0], " ")
         took = "" if self.preview else f" ({seconds:.1f}s)"
         self.line(f" {mark:2} {shown} {r.type} {r.name}{took}{_reason(step)}", mark)
         if step.old and step.new and op in ("update", "replace"):
             for text in changes(step.old, step.new):
                 self.line(f"        {text}", text[:1])
-
-    def _shown_op(self, step: Step, op: str) -> str | None:
-        """How a step is called; None for those that say nothing of their own."""
-        if step.resource.is_default_provider or op in ("same", "remove-pending-replace"):
-            return None
-        if op in ("create-replacement", "import-replacement", "read-replacement"):
-            return None
-        if op == "delete-replaced":
-            return None if self.preview else "delete the replaced"
-        return op
 
     def failed(self, step: Step, seconds: float) -> None:
         r = step.resource

@@ -76,10 +76,6 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
             supportedFeatures=FEATURES,
         )
 
-    def SupportsFeature(self, request: Any, context: Any) -> Any:
-        known = {"secrets", "resourceReferences", "outputValues", "aliasSpecs", "deletedWith"}
-        return resource_pb2.SupportsFeatureResponse(hasSupport=request.id in known)
-
     def RegisterResource(self, request: Any, context: Any) -> Any:
         with _guarded(self._executor, context):
             goal = self._goal(request)

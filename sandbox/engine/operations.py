@@ -130,12 +130,17 @@ class Operation:
             self.plugins.prepare_dynamic_host()
         server, address = serve(executor, Target(project.name, name, self.entries, project.program))
         job = {
-            "address": address,
-            "project": project.name,
-            "stack": name,
-            "organization": "organization",
-            "preview": executor.preview,
-            "parallel": executor.options.parallel,
+            "settings": {
+                "project": project.name,
+                "stack": name,
+                "organization": "organization",
+                "dry_run": executor.preview,
+                "parallel": executor.options.parallel,
+                "monitor": address,
+                "engine": address,
+                "root_directory": str(project.root),
+            },
+            "program": str(project.program),
             "config": {k: e.text for k, e in self.entries.items()},
             "secret_keys": [k for k, e in self.entries.items() if e.secret],
         }

@@ -66,18 +66,18 @@ class Planner:
     def plan(self, goal: Goal) -> Plan:
         """The steps of one registration. Raises CheckError when it is refused."""
         self._claim(goal.urn)
-        old, conflicts = self._find_old(goal)
+        old = self._find_old(goal)
         recreating = old in self._deleted_early and old.urn == goal.urn  # one under another URN is planned anew
         known = old and not old.external and goal.import_id == (old.import_id or old.id)
         if goal.custom and goal.import_id and not known:
-            return (yield from self._import(goal, old, recreating, conflicts))
+            return (yield from self._import(goal, old, recreating))
         new = copied(goal)
         targeted = any(target.fullmatch(goal.urn) for target in self._replace_targets)
         if old is None or recreating or old.external or targeted:
-            new.inputs = yield from self._check(new, {}, goal.inputs, conflicts)
+            new.inputs = yield from self._check(new, {}, goal.inputs)
         else:
             wanted = with_ignored(goal.inputs, old.inputs, goal.ignore_changes)
-            new.inputs = yield from self._check(new, old.inputs, wanted, conflicts)
+            new.inputs = yield from self._check(new, old.inputs, wanted)
         if old is None:
             return [Step("create", goal.urn, None, new)]
         self._kept.add(old)
@@ -90,7 +90,7 @@ class Planner:
             return _over(goal.urn, "create-replacement", old, new)
         return (yield from self._from_diff(goal, old, new, targeted))
 
-    def _from_diff(self, goal: Goal, old: Resource, new: Resource, targeted: bool) -> Plan:
+    def _from_diff(self, goal: Goal, old: Resource, new: Goal, targeted: bool) -> Plan:
         diff = yield from self._diff(goal, old, new, targeted)
         if old.pending_replacement or (diff.changes and diff.replace):
             return (yield from self._replacement(goal, old, new, diff, targeted))
@@ -103,7 +103,7 @@ class Planner:
     def read(self, goal: Goal) -> list[Step]:
         """The steps of `Resource.get`: an external resource, which is read and never owned."""
         self._claim(goal.urn)
-        old, _ = self._find_old(goal)
+        old = self._find_old(goal)
         if old:
             self._kept.add(old)
         if old and not old.external and old.id != goal.id:
@@ -116,23 +116,21 @@ class Planner:
             raise CheckError(urn, f"Duplicate resource URN '{urn}'; try giving it a unique name")
         self._seen.add(urn)
 
-    def _find_old(self, goal: Goal) -> tuple[Resource | None, list[str]]:
-        """The state's entry under the goal's URN, or else under the first of its aliases that is there; and why it is
-        not the goal's to take."""
-        conflicts: list[str] = []
+    def _find_old(self, goal: Goal) -> Resource | None:
+        """The state's entry under the goal's URN, or else under the first of its aliases that is there. `conflicts`
+        of the goal is why it is not the goal's to take."""
         if goal.urn in self.aliased:
             by = f"conflicting with alias on resource with URN '{self.aliased[goal.urn]}'"
-            conflicts.append(f"Duplicate resource URN '{goal.urn}' {by}")
-        alias = next((urn for urn in (goal.urn, *goal.aliases) if urn in self.olds), None)
-        if alias is None or alias == goal.urn:
-            return self.olds.get(goal.urn), conflicts
-        for other in filter(None, (alias in self._seen and goal.urn, self.aliased.get(alias))):
-            text = f"Duplicate resource alias '{alias}' applied to resource with URN '{goal.urn}'"
-            conflicts.append(f"{text} conflicting with resource with URN '{other}'")
-        self.aliased[alias], self.former[goal.urn] = goal.urn, alias
-        return self.olds[alias], conflicts
+            goal.conflicts.append(f"Duplicate resource URN '{goal.urn}' {by}")
+        alias = next((urn for urn in (goal.urn, *goal.aliases) if urn in self.olds), goal.urn)
+        if alias != goal.urn:
+            for other in filter(None, (alias in self._seen and goal.urn, self.aliased.get(alias))):
+                text = f"Duplicate resource alias '{alias}' applied to resource with URN '{goal.urn}'"
+                goal.conflicts.append(f"{text} conflicting with resource with URN '{other}'")
+            self.aliased[alias], self.former[goal.urn] = goal.urn, alias
+        return self.olds.get(alias)
 
-    def _import(self, goal: Goal, old: Resource | None, recreating: bool, conflicts: list[str]) -> Plan:
+    def _import(self, goal: Goal, old: Resource | None, recreating: bool) -> Plan:
         """The object is read first; what the program wants of it is planned as of one that was there."""
         found = copied(goal, id=goal.import_id)
         if old:
@@ -142,17 +140,15 @@ class Planner:
         else:
             yield Step("import", goal.urn, old, found)
         new = copied(goal, inputs=with_ignored(goal.inputs, found.inputs, goal.ignore_changes))
-        new.inputs = yield from self._check(new, found.inputs, new.inputs, conflicts)
+        new.inputs = yield from self._check(new, found.inputs, new.inputs)
         steps = yield from self._from_diff(goal, found, new, False)
         return [s for s in steps if s.op != "same"]
 
     # -- asking
-    def _check(
-        self, new: Resource, olds: Properties, news: Properties, conflicts: Iterable[str] = ()
-    ) -> Generator[Question, Any, Properties]:
+    def _check(self, new: Goal, olds: Properties, news: Properties) -> Generator[Question, Any, Properties]:
         """The inputs as the provider has them; a component's stay as they are."""
         inputs, failures = (yield Check(new, olds, news)) if new.custom else (new.inputs, [])
-        if refusals := [*conflicts, *(failure_text(new, news, *f) for f in failures)]:
+        if refusals := [*new.conflicts, *(failure_text(new, news, *f) for f in failures)]:
             raise CheckError(new.urn, *refusals)
         return dict(inputs)
 
@@ -179,7 +175,7 @@ class Planner:
         answer: DiffAnswer = yield ConfigDiff(old, new)
         return answer.replace
 
-    def _replacement(self, goal: Goal, old: Resource, new: Resource, diff: DiffAnswer, targeted: bool) -> Plan:
+    def _replacement(self, goal: Goal, old: Resource, new: Goal, diff: DiffAnswer, targeted: bool) -> Plan:
         if new.protect and old.protect:
             message = f'unable to replace resource "{goal.urn}"\nas it is currently marked for protection. {UNPROTECT}'
             if not self.preview:

@@ -23,7 +23,6 @@ class Program:
     """Starts loading at once; `begin` tells it where the engine is."""
 
     def __init__(self, project: Project) -> None:
-        self._project = project
         if not (project.program / "__main__.py").exists():
             raise EngineError(f"{project.program}: no __main__.py, so there is no program to run")
         self._process = subprocess.Popen(
@@ -55,10 +54,9 @@ class Program:
 
         for thread in (*readers, threading.Thread(target=wait, daemon=True)):
             thread.start()
-        job = job | {"program": str(self._project.program), "root": str(self._project.root), "threads": THREADS}
         # It may have ended already; its exit code and stderr tell why.
         with contextlib.suppress(BrokenPipeError), process.stdin:
-            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.write(json.dumps(job | {"threads": THREADS}) + "\n")
 
     @property
     def exit_code(self) -> int | None:

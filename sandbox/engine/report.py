@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import IO, Any
 
 from sandbox.engine.display import Display, masked
 from sandbox.engine.state import Resource
@@ -117,9 +117,11 @@ class EventLog:
 
     def __init__(self, target: str | None, secrets: list[str]) -> None:
         self._secrets = secrets
-        self._sink: _File | _Stream | None = None
-        if target:
-            self._sink = _Stream(target.removeprefix(_TCP)) if target.startswith(_TCP) else _File(target)
+        self._sink: _Stream | IO[str] | None = None
+        if target and target.startswith(_TCP):
+            self._sink = _Stream(target.removeprefix(_TCP))
+        elif target:
+            self._sink = Path(target).open("a", buffering=1, encoding="utf-8")  # noqa: SIM115 - closed by close()
         self._sequence = 0
         self._lock = threading.Lock()
 
@@ -133,7 +135,7 @@ class EventLog:
         with self._lock:
             event = {"sequence": self._sequence, "timestamp": int(time.time()), kind: rebuilt(body, self._masked)}
             self._sequence += 1
-            self._sink.write(json.dumps(event, separators=(",", ":")))
+            self._sink.write(json.dumps(event, separators=(",", ":")) + "\n")
 
     def _masked(self, value: Any) -> Any:
         return masked(value, self._secrets) if isinstance(value, str) else DESCEND
@@ -142,20 +144,6 @@ class EventLog:
         if self._sink is not None:
             self.add("cancelEvent", {})
             self._sink.close()
-
-
-class _File:
-    """Events as lines of a file."""
-
-    def __init__(self, path: str) -> None:
-        self._file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 - closed by close()
-
-    def write(self, line: str) -> None:
-        self._file.write(line + "\n")
-        self._file.flush()
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class _Stream:

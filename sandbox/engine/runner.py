@@ -27,18 +27,7 @@ def main() -> int:
     sys.path[0] = job["program"]  # in place of this file's folder
     sys.argv = [job["program"]]
     set_all_config(job["config"], job["secret_keys"])
-    configure(
-        Settings(
-            project=job["project"],
-            stack=job["stack"],
-            organization=job["organization"],
-            root_directory=job["root"],
-            dry_run=job["preview"],
-            parallel=job["parallel"],
-            monitor=job["address"],
-            engine=job["address"],
-        )
-    )
+    configure(Settings(**job["settings"]))
 
     async def run() -> None:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(job["threads"]))

@@ -30,8 +30,6 @@ def init(a: Arguments) -> None:
         )
     if (kind := a.get("--secrets-provider")) not in (None, "default", "passphrase"):
         raise RefusedError(f"secrets provider {kind}")
-    if store.exists():
-        raise EngineError(f"stack '{store.full_name}' already exists")
     here.config().crypter()
     store.create()
     if not a.has("--no-select"):

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from sandbox.engine.urns import PROVIDER_PREFIX, STACK_TYPE, name_of
 from sandbox.engine.values import UNKNOWN_TEXT, Properties
@@ -96,6 +96,7 @@ class Resource:
         return all(getattr(self, f) == getattr(other, f) for f in FIELDS if f != "modified")
 
 
+R = TypeVar("R", bound=Resource)
 FIELDS = tuple(f.name for f in dataclasses.fields(Resource))
 
 
@@ -122,7 +123,7 @@ def provider_urn(reference: str) -> str:
     return reference.rpartition("::")[0]
 
 
-def copied(r: Resource, **changes: Any) -> Resource:
+def copied(r: R, **changes: Any) -> R:
     return dataclasses.replace(r, **changes)
 
 

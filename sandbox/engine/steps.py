@@ -16,10 +16,12 @@ INIT_ERROR = "#initerror"  # stands for "it did not become ready" in replace_on_
 class Goal(Resource):
     """What the program registered: the resource it wants (`import_id`: that object), and what only planning needs.
 
-    `aliases`: URNs it may have had. `delete_before_replace` None: the provider decides.
+    `aliases`: URNs it may have had. `conflicts`: why it cannot have its URN, or what was under an alias.
+    `delete_before_replace` None: the provider decides.
     """
 
     aliases: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
     delete_before_replace: bool | None = None
 
 

@@ -261,7 +261,7 @@ class Puppet:
             self._idle.clear()
             job = json.loads(line)
             try:
-                with grpc.insecure_channel(job["address"]) as channel:
+                with grpc.insecure_channel(job["settings"]["monitor"]) as channel:
                     _register(resource_pb2_grpc.ResourceMonitorStub(channel), self.nodes, self.urns)
                 code = REGISTERED
             except grpc.RpcError:
