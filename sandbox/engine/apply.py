@@ -109,6 +109,8 @@ class Applier:
                 "remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`, or use the "
                 f"command:\n`pulumi state unprotect '{old.urn}'`"
             )
+        if step.early and old.provider:
+            self._instances.get(old.provider)
         if self._preview or not old.custom or old.is_provider or old.external or old.retain_on_delete:
             return
         if old.deleted_with and any(other.urn == old.deleted_with for other in self._going):

@@ -19,7 +19,7 @@ from google.protobuf import empty_pb2
 from sandbox.engine import wire
 from sandbox.engine.assets import hashed
 from sandbox.engine.config import Entry
-from sandbox.engine.errors import EngineError, RefusedError
+from sandbox.engine.errors import EngineError, ProviderError, RefusedError
 from sandbox.engine.executor import Executor, StoppedError
 from sandbox.engine.state import DYNAMIC_PACKAGE
 from sandbox.engine.steps import Goal
@@ -99,7 +99,7 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
 
     def RegisterResourceOutputs(self, request: Any, context: Any) -> Any:
         with _guarded(self._executor, context):
-            outputs = {k: v for k, v in from_struct(request.outputs).items() if v is not None}
+            outputs = {k: v for k, v in self._hashed(request.outputs).items() if v is not None}
             self._executor.outputs(request.urn, outputs)
             return empty_pb2.Empty()
 
@@ -114,8 +114,8 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
             provider = self._executor.instances.get(reference)
             try:
                 answer, failures = provider.invoke(request.tok, args, preview=self._executor.preview)
-            except EngineError as e:
-                context.abort(grpc.StatusCode.UNKNOWN, f"invocation of {request.tok} returned an error: {e}")
+            except ProviderError as e:
+                raise EngineError(f"invocation of {request.tok} returned an error: {e}") from e
             response = resource_pb2.ResourceInvokeResponse(failures=[{"property": p, "reason": r} for p, r in failures])
             getattr(response, "return").CopyFrom(to_struct(answer))
             return response
@@ -144,12 +144,15 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
         return goal
 
     def _inputs(self, q: Any) -> Properties:
-        inputs: Properties = {k: hashed(v, self._target.folder) for k, v in from_struct(q.object).items()}
+        inputs = self._hashed(q.object)
         if q.type.startswith(PROVIDER_PREFIX) and q.version:
             inputs |= {"version": q.version, "__internal": {}}
         if package_of(q.type) == DYNAMIC_PACKAGE and "__provider" in inputs:
             inputs["__provider"] = secret(inputs["__provider"])  # it is code: the state keeps it authenticated
         return inputs
+
+    def _hashed(self, struct: Any) -> Properties:
+        return {k: hashed(v, self._target.folder) for k, v in from_struct(struct).items()}
 
     def _urn(self, q: Any) -> str:
         return make_urn(self._target.stack, self._target.project, q.parent, q.type, q.name)
@@ -211,16 +214,18 @@ class Engine(engine_grpc.EngineServicer):  # type: ignore[misc,name-defined]
 
 @contextlib.contextmanager
 def _guarded(executor: Executor, context: Any) -> Iterator[None]:
-    """Turns what went wrong in a call into its gRPC status. An EngineError ends the deployment; once it is over,
-    the program is told that the monitor is gone, as Pulumi does."""
+    """Turns what went wrong in a call into its gRPC status: what the program asked for is its to fail with, but a
+    feature that is not there ends the deployment. Once it is over, the monitor is said to be gone, as Pulumi does."""
     try:
         yield
     except StoppedError:
         context.abort(grpc.StatusCode.UNAVAILABLE, "the resource monitor is shutting down")
-    except EngineError as e:
+    except RefusedError as e:
         executor.reporter.diagnostic("error", str(e))
         executor.stop("refused")
         context.abort(grpc.StatusCode.UNAVAILABLE, str(e))
+    except EngineError as e:
+        context.abort(grpc.StatusCode.UNKNOWN, str(e))
 
 
 def _refuse_rare(q: Any) -> None:

@@ -203,13 +203,16 @@ class Planner:
         return [step("create-replacement", logical=False, condemns_old=True), step("replace", logical=True)]
 
     def _early_deletes(self, root: Resource) -> Plan:
-        """Deletes of the dependents that a delete-before-replace of `root` takes along, dependents first."""
+        """Deletes of the dependents that a delete-before-replace of `root` takes along: what is deleted with it, then
+        what would be replaced, dependents first."""
         doomed = {root.urn}
         steps: list[Step] = []
         for r in self.base.resources:
-            if r is root or not r.custom or r.external or r.urn in self._seen or r in self._deleted_early:
+            if r is root or r.urn in self._seen or r in self._deleted_early:
                 continue
             keys: list[str] = []
+            if r.deleted_with != root.urn and (not r.custom or r.external):
+                continue
             if not doomed & {provider_urn(r.provider), r.deleted_with}:
                 touched = {k for k in r.inputs if doomed.intersection(r.property_dependencies.get(k, ()))}
                 if not touched:
@@ -226,7 +229,7 @@ class Planner:
             self._deleted_early[r] = keys
             self.going.add(r)
             steps.append(Step("delete", r.urn, r) if r.delete else _early_delete(r))
-        return steps[::-1]
+        return sorted(steps[::-1], key=lambda step: step.resource.deleted_with != root.urn)
 
     # -- the end
     def deletions(self, *, exclude_protected: bool = False) -> list[Step]:
