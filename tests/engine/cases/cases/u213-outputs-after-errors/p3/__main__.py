@@ -1,0 +1,6 @@
+import pulumi
+from pulumi import Alias, CustomTimeouts, InvokeOptions, InvokeOutputOptions, Output, ResourceOptions as Opts, export
+
+from sdk import *
+
+export("x", 4)
