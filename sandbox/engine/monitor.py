@@ -40,6 +40,7 @@ FEATURES = [
     getattr(resource_pb2.ResourceMonitorFeature, f"RESOURCE_MONITOR_FEATURE_{name}")
     for name in f"{_FEATURES} {_UNSUPPORTED}".split()
 ]
+_NO_DEFAULTS = "pulumi:disable-default-providers"
 MAX_CALLS = 256  # registrations that may wait at once: for a free slot, or for their turn to be planned
 _TIMEOUT = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
@@ -170,6 +171,8 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
     # -- default providers
     def _default(self, package: str, version: str) -> str:
         """The reference of a package's default provider, which is registered on first use."""
+        if _NO_DEFAULTS in self._target.config:
+            raise RefusedError(_NO_DEFAULTS)
         with self._defaults_lock:
             key = (package, version)
             if key not in self._defaults:

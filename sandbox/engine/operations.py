@@ -14,7 +14,7 @@ from sandbox.engine.arguments import Arguments
 from sandbox.engine.backend import StackStore
 from sandbox.engine.config import Entry
 from sandbox.engine.display import Display
-from sandbox.engine.errors import ConfirmationError, EngineError, ProviderError
+from sandbox.engine.errors import ConfirmationError, EngineError, ProviderError, RefusedError
 from sandbox.engine.executor import Executor, Options
 from sandbox.engine.journal import Journal
 from sandbox.engine.monitor import Target, serve
@@ -47,7 +47,10 @@ def deploy(a: Arguments) -> int:
         replace=tuple(v for _, v in a.given("--replace")),
         exclude_protected=a.has("--exclude-protected"),
     )
-    program = Program(here.project) if a.command in ("preview", "up") else None
+    runs_program = a.command in ("preview", "up")
+    if unknown := next((o for o in ("--run-program", "--remove") if a.has(o) and not runs_program), None):
+        raise RefusedError(f"option {unknown}")
+    program = Program(here.project) if runs_program else None
     try:
         with contextlib.nullcontext() if preview else store.lock():
             operation = Operation(here, store, options, program)
