@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from sandbox.engine.errors import EngineError
 from sandbox.engine.plugins import Plugins
 from sandbox.engine.providers import Provider
-from sandbox.engine.state import Resource, Snapshot, provider_urn
+from sandbox.engine.state import Resource, Snapshot
 from sandbox.engine.steps import Check, ConfigDiff, Diff, DiffAnswer, PropertyChange, Question, changed_keys
 from sandbox.engine.urns import package_of
 from sandbox.engine.values import UNKNOWN_TEXT, Properties, differences, equal, with_ignored
@@ -56,7 +56,7 @@ class Instances:
 
     def _compare(self, question: ConfigDiff) -> DiffAnswer:
         """Whether going from one instance to another replaces what they manage."""
-        before = next((r for r in self.base.resources if r.urn == provider_urn(question.old) and not r.delete), None)
+        before = next((r for r in self.base.resources if r.reference == question.old), None)  # as the state has it
         after = self.resource(question.new)
         if before is None or after is None:
             return DiffAnswer(True, replaces=["provider"])
