@@ -79,7 +79,7 @@ def to_struct(properties: Properties, *, secrets: bool = True, references: bool 
             inner = rebuilt(v.value, visit)
             return {SIG: SECRET_SIG, "value": inner} if secrets else inner
         if isinstance(v, dict) and v.get(SIG) == REFERENCE_SIG:
-            return _named(v) if references else v.get("id", v.get("urn"))
+            return _named(v) if references else v.get("id", v.get("urn")) or UNKNOWN_TEXT
         return DESCEND
 
     out = struct_pb2.Struct()
