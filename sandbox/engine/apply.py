@@ -6,7 +6,7 @@ import uuid
 
 from sandbox.engine.errors import EngineError, InitError, ProtectedError
 from sandbox.engine.instances import Instances, public
-from sandbox.engine.providers import Builtin, Found
+from sandbox.engine.providers import Found
 from sandbox.engine.state import Resource, now
 from sandbox.engine.steps import Step
 from sandbox.engine.urns import package_of
@@ -85,8 +85,6 @@ class Applier:
 
     def _read(self, new: Resource) -> None:
         found = self._fetch(new, new.inputs)
-        builtin = isinstance(self._instances.get(new.provider), Builtin)
-        new.inputs, new.external = (found.inputs or {}) if builtin else {}, True
         if found.init_errors:
             raise InitError(new.id, {}, found.outputs, found.init_errors)
 
