@@ -171,7 +171,8 @@ class Executor:
             self.stopped_or_ended.set()
 
     def wait_idle(self) -> None:
-        with self._slots:
+        """Waits until no provider is asked anything: neither for a plan, nor by a step."""
+        with self._planning, self._slots:
             self._slots.wait_for(lambda: self._running == 0)
 
     def _go_on(self) -> None:

@@ -165,6 +165,7 @@ class Operation:
         finally:
             program.kill()
             server.stop(0)
+            executor.wait_idle()  # registrations that came meanwhile: the providers are closed next
 
     def _finish(self) -> int:
         a, executor, report = self.arguments, self.executor, self.report
