@@ -5,8 +5,8 @@ How a version is registered once: `providers.registration`.
 
 Limits that are Pulumi's, not this resource's: the host of Python's dynamic providers passes on which properties
 replace and no detailed diff, so a preview shows the changes of inputs under their names here; and it has no `import`
-option (https://github.com/pulumi/pulumi/issues/16175). A program whose state lost a version is given it again by the
-ClientToken, which is its content, for as long as SageMaker remembers that.
+option (https://github.com/pulumi/pulumi/issues/16175), for which `import_arn` stands. A program whose state lost a
+version is also given it again by the ClientToken, which is its content, for as long as SageMaker remembers that.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from pulumi.dynamic import (
 
 from providers import aws, model_package_check, properties
 from providers import model_package_content as content
+from providers.aws import ProviderError
 from providers.properties import ClientArgs
 from providers.registration import Registration
 
@@ -61,6 +62,9 @@ class ModelPackageArgs(ClientArgs):
     """Where the model comes from (its training job, or the lock file's URI)."""
     customer_metadata_properties: Input[Mapping[str, Input[str]]] | None = None
     """`understudy.*` keys of `model_package.metadata`; at most 50, values 1-256 characters."""
+    import_arn: Input[str] | None = None
+    """A version to take over instead of registering one: it has to be the same one by its content. Read when the
+    resource is created, and no change afterwards: leave it out then."""
 
 
 class ModelPackage(Resource, module="understudy", name="ModelPackage"):
@@ -104,7 +108,10 @@ class ModelPackageProvider(ResourceProvider):
         same version; what may differ is written afterwards.
         """
         registry = _registry(props)
-        arn, description = registry.register(content.registration(props))
+        if arn := props.get("import_arn"):
+            description = _taken_over(arn, registry.describe(arn), props)
+        else:
+            arn, description = registry.register(content.registration(props))
         return CreateResult(arn, content.outputs(props, registry.complete(arn, description, content.metadata(props))))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
@@ -122,6 +129,18 @@ class ModelPackageProvider(ResourceProvider):
     def delete(self, id_: str, _props: dict[str, Any]) -> None:
         """Keep the version: registry history is what a rollback returns to. Only `understudy prune` deletes."""
         aws.say(f"{id_} stays in the registry: its history is kept")
+
+
+def _taken_over(arn: str, description: Mapping[str, Any] | None, props: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The description of a version that is there. Raises ProviderError unless it is what `props` would register."""
+    if description is None or description["ModelPackageStatus"] != "Completed":
+        found = "not in the registry" if description is None else description["ModelPackageStatus"]
+        raise ProviderError(f"import_arn: {arn} is {found}: name a Completed version, or leave import_arn out")
+    found_in_it = content.outputs({}, description)
+    if differing := content.changes(arn, found_in_it, props).replaces:
+        shown = "; ".join(f"{name} is {found_in_it.get(name)!r}, not {props.get(name)!r}" for name in differing)
+        raise ProviderError(f"import_arn: {arn} is another version: {shown}: name the one of this content, or none")
+    return description
 
 
 def _registry(props: Mapping[str, Any]) -> Registration:

@@ -12,6 +12,8 @@ from providers.model_package_content import has_unknown, registration
 
 REQUIRED = ("model_package_group_name", "image", "model_data_url", "artifact_digest", "content_types")
 
+VERSION_ARN = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:model-package/[a-zA-Z0-9-]+/\d+")
+
 METADATA_VALUE = re.compile(r"[\w .:/=+@-]*")
 """The characters SageMaker allows in customer metadata, keys and values alike."""
 
@@ -45,6 +47,9 @@ def mistakes(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     digest = known.get("artifact_digest")
     if digest and not re.fullmatch(r"[0-9a-f]{64}", digest):
         yield "artifact_digest", f"artifact_digest must be 64 lower-case hex digits, found {digest!r}"
+    imported = known.get("import_arn")
+    if imported and not VERSION_ARN.fullmatch(imported):
+        yield "import_arn", f"import_arn must be a version's ARN, …:model-package/<group>/<version>, found {imported!r}"
     for key, value in (known.get("customer_metadata_properties") or {}).items():
         if not (METADATA_VALUE.fullmatch(key) and METADATA_VALUE.fullmatch(value)):
             yield (

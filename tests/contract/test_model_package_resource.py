@@ -257,6 +257,34 @@ def test_a_registration_that_is_refused_leaves_nothing_behind(project: Project, 
     assert "must be in the registry's region, us-west-2: use that region's image" in said
 
 
+def test_a_version_that_is_there_is_taken_over(project: Project, lab: Any, unique: Any) -> None:
+    """As Pulumi's `import_` would, which dynamic providers have not."""
+    group, container = unique("group"), lab.container("v1")
+    lab.sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    properties = {
+        "model_package_group_name": group,
+        "image": container["Image"],
+        "model_data_url": container["ModelDataUrl"],
+        "artifact_digest": DIGEST,
+        "environment": container["Environment"],
+        "content_types": ["text/csv"],
+        "region": "us-west-2",
+    }
+    project.package(**properties)
+    project.run("stack", "init", "dev")
+    project.run("up", "--yes", "--skip-preview")
+    (arn,) = versions(lab, group)
+    project.run("destroy", "--yes", "--skip-preview")
+
+    project.package(**properties | {"import_arn": arn})
+    project.run("up", "--yes", "--skip-preview")
+    assert project.proxy.calls == {"DescribeModelPackage": 1}
+    assert project.run("stack", "output", "arn").strip() == arn
+    project.package(**properties)
+    project.run("up", "--yes", "--skip-preview", "--expect-no-changes")
+    assert versions(lab, group) == [arn]
+
+
 def versions(lab: Any, group: str) -> list[str]:
     listed = lab.sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]
     return [summary["ModelPackageArn"] for summary in listed]

@@ -514,6 +514,47 @@ def test_a_refresh_that_may_not_read_fails(sagemaker: Stubber) -> None:
         ModelPackageProvider().read(ARN, outputs())
 
 
+def test_a_version_of_the_same_content_is_taken_over_and_nothing_is_registered(sagemaker: Stubber) -> None:
+    sagemaker.add_response("describe_model_package", description(), {"ModelPackageName": ARN})
+    sagemaker.add_response(
+        "update_model_package",
+        {"ModelPackageArn": ARN},
+        {"ModelPackageArn": ARN, "CustomerMetadataProperties": PROVENANCE},
+    )
+    created = ModelPackageProvider().create(checked(import_arn=ARN))
+    assert (created.id, (created.outs or {})["version"]) == (ARN, 7)
+    assert not ModelPackageProvider().diff(ARN, dict(created.outs or {}), checked()).changes
+
+
+@pytest.mark.parametrize(
+    ("found", "change", "says"),
+    [
+        ({}, {"artifact_digest": "e" * 64}, f"is another version: artifact_digest is '{DIGEST}', not '{'e' * 64}'"),
+        ({}, {"model_package_group_name": "other"}, "model_package_group_name is 'tumor-triage', not 'other'"),
+        ({"status": "Failed"}, {}, "is Failed: name a Completed version, or leave import_arn out"),
+    ],
+)
+def test_a_version_of_another_content_is_not_taken_over(
+    sagemaker: Stubber, found: dict[str, Any], change: dict[str, Any], says: str
+) -> None:
+    sagemaker.add_response("describe_model_package", description(**found), {"ModelPackageName": ARN})
+    with pytest.raises(ProviderError) as caught:
+        ModelPackageProvider().create(checked(import_arn=ARN, **change))
+    assert says in str(caught.value)
+
+
+def test_a_version_that_is_gone_is_not_taken_over(sagemaker: Stubber) -> None:
+    sagemaker.add_client_error("describe_model_package", "ValidationException", f"ModelPackage {ARN} does not exist.")
+    with pytest.raises(ProviderError, match="is not in the registry"):
+        ModelPackageProvider().create(checked(import_arn=ARN))
+
+
+def test_only_a_version_can_be_taken_over() -> None:
+    ((prop, reason),) = failures(import_arn=GROUP)
+    assert prop == "import_arn"
+    assert "must be a version's ARN" in reason
+
+
 def test_an_import_by_arn_needs_nothing_else(sagemaker: Stubber) -> None:
     released = {**CREATED, **PROVENANCE, "understudy.approved_by": "arn:aws:sts::111111111111:assumed-role/x/eve"}
     sagemaker.add_response("describe_model_package", description(CustomerMetadataProperties=released))
