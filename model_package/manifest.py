@@ -16,7 +16,6 @@ from model_package.documents import Document
 from model_package.errors import ManifestInvalid
 
 FILE_NAME = "package.yaml"
-RELEASED_SCHEMA = 1
 
 HyperparameterValue = bool | int | float | str
 

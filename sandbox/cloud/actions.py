@@ -8,7 +8,6 @@ query, REST and CBOR clients are all served.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -107,8 +106,3 @@ def _parse(response: BaseResponse, operation: str) -> dict[str, Any]:
         }
     )
     return dict(parsed or {})
-
-
-def json_text(value: Any) -> str:
-    """Compact JSON, as AWS writes it in messages and events."""
-    return json.dumps(value, separators=(",", ":"), default=str)

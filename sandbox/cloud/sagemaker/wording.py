@@ -30,7 +30,6 @@ ROLLING_BATCH = "MaximumBatchSize must be 5% to 50% of the instances of variant 
 NO_SIZE = "{member} is not allowed for traffic routing type {type}."
 MAXIMUM_TIME = "MaximumExecutionTimeoutInSeconds must be greater than the waits of the deployment ({seconds} s)."
 MISSING_ALARM = "The alarms {names} of AutoRollbackConfiguration do not exist."
-OTHER_VARIANTS = "The new endpoint configuration must keep the variant names of the old one: {names}."
 UNKNOWN_VARIANT = 'Could not find variant "{variant}" of endpoint "{arn}".'
 ALL_WEIGHTS_ZERO = "At least one variant must have a weight greater than 0."
 ALARM_ROLLBACK = "The deployment was rolled back because the alarms {names} are in ALARM state."
