@@ -127,7 +127,8 @@ def change(path: str, kind: str, was: Any, now: Any) -> str:
 
 
 def masked(text: str, secrets: list[str]) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
+    """The text without the texts of `secrets`, the longest of which come first, as one may be part of another."""
+    for secret in secrets:
         text = text.replace(secret, "[secret]")
     return text
 

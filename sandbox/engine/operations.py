@@ -86,6 +86,7 @@ class Operation:
     def _report(self) -> Report:
         a, preview = self.arguments, self.options.preview
         secrets = [e.text for e in self.entries.values() if e.secret and len(e.text) >= SHORTEST_MASKED]
+        secrets.sort(key=len, reverse=True)
         colours = {"always": True, "never": False, "raw": False}
         colour = colours.get(a.get("--color") or "auto", sys.stdout.isatty())
         display = Display(preview=preview, quiet=a.has("--json"), secrets=secrets, colour=colour)
