@@ -86,6 +86,5 @@ def _train(stage: Stage) -> None:
     stage.pulumi("up", "--yes", "--skip-preview", *STACK, role="scientist")
     service = Service(stage, USE_CASE, rate=0)
     outputs = stage.pulumi("stack", "output", "--json", *STACK, role="ci").json()
-    for channel, rows in (("train", service.data.train), ("holdout", service.data.holdout)):
-        service.upload(outputs["trainingBucket"], channel, rows)
+    service.upload_data(outputs["trainingBucket"])
     stage.understudy("train", USE_CASE, role="scientist")

@@ -76,6 +76,11 @@ class Service:
         self.stage.client("s3", "scientist").put_object(Bucket=bucket, Key=key, Body=csv(rows).encode())
         return f"s3://{bucket}/data/{self.use_case}/{channel}/"
 
+    def upload_data(self, bucket: str) -> None:
+        """Put the channels that `understudy train` looks for: what the model learns from, and what it is judged by."""
+        self.upload(bucket, "train", self.data.train)
+        self.upload(bucket, "holdout", self.data.holdout)
+
     def tune(self, **hyperparameters: float) -> None:
         """Change hyperparameters in package.yaml, as its owner would."""
         self._edit(lambda manifest: manifest["training"]["hyperparameters"].update(hyperparameters))

@@ -162,16 +162,8 @@ def test_a_version_is_previewed_registered_once_and_left_to_people(
     group, approver = unique("group"), boto("sagemaker", profile="approver")
     lab.sagemaker.create_model_package_group(ModelPackageGroupName=group)
     container = lab.container("v1")
-    properties = {
-        "model_package_group_name": group,
-        "image": container["Image"],
-        "model_data_url": container["ModelDataUrl"],
-        "artifact_digest": DIGEST,
-        "environment": container["Environment"],
-        "content_types": ["text/csv"],
-        "customer_metadata_properties": {"understudy.metrics": "accuracy=0.9", "understudy.author": "ada"},
-        "region": "us-west-2",
-    }
+    written = {"understudy.metrics": "accuracy=0.9", "understudy.author": "ada"}
+    properties = properties_of(container, group) | {"customer_metadata_properties": written}
     project.package(**properties)
     project.run("stack", "init", "dev")
 
@@ -231,15 +223,7 @@ def test_a_version_is_previewed_registered_once_and_left_to_people(
 def test_a_registration_that_is_refused_leaves_nothing_behind(project: Project, lab: Any, unique: Any) -> None:
     """No group, and an artifact whose upload did not happen: AWS's words, and nothing half-registered."""
     group, container = unique("group"), lab.container("v1")
-    properties = {
-        "model_package_group_name": group,
-        "image": container["Image"],
-        "model_data_url": container["ModelDataUrl"],
-        "artifact_digest": DIGEST,
-        "environment": container["Environment"],
-        "content_types": ["text/csv"],
-        "region": "us-west-2",
-    }
+    properties = properties_of(container, group)
     project.package(**properties)
     project.run("stack", "init", "dev")
     said = project.run("up", "--yes", "--skip-preview", code=1)
@@ -259,17 +243,9 @@ def test_a_registration_that_is_refused_leaves_nothing_behind(project: Project, 
 
 def test_a_version_that_is_there_is_taken_over(project: Project, lab: Any, unique: Any) -> None:
     """As Pulumi's `import_` would, which dynamic providers have not."""
-    group, container = unique("group"), lab.container("v1")
+    group = unique("group")
     lab.sagemaker.create_model_package_group(ModelPackageGroupName=group)
-    properties = {
-        "model_package_group_name": group,
-        "image": container["Image"],
-        "model_data_url": container["ModelDataUrl"],
-        "artifact_digest": DIGEST,
-        "environment": container["Environment"],
-        "content_types": ["text/csv"],
-        "region": "us-west-2",
-    }
+    properties = properties_of(lab.container("v1"), group)
     project.package(**properties)
     project.run("stack", "init", "dev")
     project.run("up", "--yes", "--skip-preview")
@@ -283,6 +259,19 @@ def test_a_version_that_is_there_is_taken_over(project: Project, lab: Any, uniqu
     project.package(**properties)
     project.run("up", "--yes", "--skip-preview", "--expect-no-changes")
     assert versions(lab, group) == [arn]
+
+
+def properties_of(container: dict[str, Any], group: str) -> dict[str, Any]:
+    """The resource's inputs for a version of that container."""
+    return {
+        "model_package_group_name": group,
+        "image": container["Image"],
+        "model_data_url": container["ModelDataUrl"],
+        "artifact_digest": DIGEST,
+        "environment": container["Environment"],
+        "content_types": ["text/csv"],
+        "region": "us-west-2",
+    }
 
 
 def versions(lab: Any, group: str) -> list[str]:

@@ -103,9 +103,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
         write_stack_files(stage)
         stage.understudy("deploy", "--stack", "shadow", "--yes", role="scientist")
         service = Service(stage, "tumor_triage", rate=0)
-        bucket = outputs(stage)["trainingBucket"]
-        service.upload(bucket, "train", service.data.train)
-        service.upload(bucket, "holdout", service.data.holdout)
+        service.upload_data(outputs(stage)["trainingBucket"])
         stage.understudy("train", "tumor_triage", role="scientist")
         stage.understudy("deploy", "tumor_triage", "--yes", role="scientist")
         register_another_services_version(stage)

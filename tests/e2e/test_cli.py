@@ -67,9 +67,7 @@ def trained(installed: Table) -> Table:
     """Version 1 of tumor_triage, trained and deployed to shadow by the embedded engine, on the CLI's state."""
     stage = installed.stage
     service = Service(stage, "tumor_triage", rate=0)
-    bucket = outputs(installed)["trainingBucket"]
-    service.upload(bucket, "train", service.data.train)
-    service.upload(bucket, "holdout", service.data.holdout)
+    service.upload_data(outputs(installed)["trainingBucket"])
     stage.understudy("train", "tumor_triage", role="scientist")
     stage.understudy("deploy", "tumor_triage", "--yes", role="scientist")
     return installed

@@ -101,8 +101,7 @@ def test_from_a_dockerfile_to_production(stage: Stage, tmp_path: Path, monkeypat
 def train(stage: Stage) -> None:
     service = Service(stage, "tumor_triage", rate=0)
     bucket = stage.pulumi("stack", "output", "--json", "--stack", "shadow", role="ci").json()["trainingBucket"]
-    service.upload(bucket, "train", service.data.train)
-    service.upload(bucket, "holdout", service.data.holdout)
+    service.upload_data(bucket)
     stage.understudy("train", "tumor_triage", role="scientist")
 
 

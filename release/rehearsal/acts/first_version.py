@@ -14,8 +14,7 @@ REPLAY = {"trafficPercent": 100, "maxRequestsPerSecond": 200, "speed": 20.0}
 def train(play: Play) -> None:
     with play.steps.step("1 Train v1", "two training jobs run; model files in S3, lock files committed") as step:
         for service in play.services:
-            service.upload(play.outputs["trainingBucket"], "train", service.data.train)
-            service.upload(play.outputs["trainingBucket"], "holdout", service.data.holdout)
+            service.upload_data(play.outputs["trainingBucket"])
         for service, lock in play.train("v1", *play.services):
             step.see(service.committed, f"{service.name}: job {lock['trainingJob']}, {as_text(lock['metrics'])}")
 
