@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,49 +15,44 @@ GLOBAL = """--non-interactive --color= --cwd= --stack= --emoji --disable-integri
     --logflow --help"""
 DEPLOY = """--yes --skip-preview --preview-only --json --event-log= --message= --parallel= --refresh --expect-no-changes
     --diff --debug --exec-kind= --exec-agent= --suppress-outputs --suppress-progress --suppress-permalink
-    --show-secrets --show-same --config-file= --replace= --exclude-protected --run-program --remove
-    --secrets-provider="""
-CONFIG = "--path --plaintext --secret --json --show-secrets --config-file= --type="
-# command -> (module.function that carries it out, its options)
+    --config-file="""
+SET_ALL = "--path --plaintext= --secret= --json= --config-file="
+HISTORY = "--json --show-secrets --page-size= --page= --full-dates"
+# command -> (module.function that carries it out, its options, what it does)
 COMMANDS = {
-    "version": ("cli.version", ""),
-    "whoami": ("cli.whoami", "--json"),
-    "up": ("operations.deploy", DEPLOY),
-    "preview": ("operations.deploy", DEPLOY),
-    "refresh": ("operations.deploy", DEPLOY),
-    "destroy": ("operations.deploy", DEPLOY),
-    "cancel": ("stack_commands.cancel", "--yes"),
-    "config": ("config_commands.list_all", CONFIG),
-    "config get": ("config_commands.get", CONFIG),
-    "config set": ("config_commands.set_one", CONFIG),
-    "config set-all": ("config_commands.set_all", "--path --plaintext= --secret= --json= --config-file="),
-    "config rm": ("config_commands.remove", CONFIG),
-    "config rm-all": ("config_commands.remove", CONFIG),
-    "stack": ("stack_commands.show", "--show-ids --show-urns --show-secrets --show-name"),
-    "stack init": ("stack_commands.init", "--secrets-provider= --no-select"),
-    "stack select": ("stack_commands.select", "--create --secrets-provider="),
-    "stack ls": ("stack_commands.ls", "--json --all"),
-    "stack rm": ("stack_commands.rm", "--yes --force --preserve-config"),
-    "stack output": ("stack_commands.output", "--json --show-secrets"),
-    "stack export": ("stack_commands.export", "--file= --show-secrets"),
-    "stack import": ("stack_commands.import_", "--file= --force"),
-    "stack history": ("stack_commands.history", "--json --show-secrets --page-size= --page= --full-dates"),
-    "plugin ls": ("cli.plugins", "--json --project"),
-    "install": ("cli.install", "--no-plugins --no-dependencies --reinstall"),
+    "help": ("cli.usage", "", "tell what commands there are, and which options"),
+    "version": ("cli.version", "", "tell the Pulumi whose behaviour this is"),
+    "whoami": ("cli.whoami", "--json", "tell who would change a stack, and where"),
+    "up": ("operations.deploy", DEPLOY, "make the stack what the program says"),
+    "preview": ("operations.deploy", DEPLOY, "show what `up` would do"),
+    "refresh": ("operations.deploy", DEPLOY, "make the state what the providers say"),
+    "destroy": ("operations.deploy", DEPLOY, "delete the stack's resources"),
+    "cancel": ("stack_commands.cancel", "--yes", "clear the lock of an update that is over"),
+    "config": ("config_commands.list_all", "--json --show-secrets --config-file=", "list the stack's configuration"),
+    "config get": ("config_commands.get", "--path --json --config-file=", "show one value"),
+    "config set": ("config_commands.set_one", "--path --plaintext --secret --config-file=", "set one value"),
+    "config set-all": ("config_commands.set_all", SET_ALL, "set several values"),
+    "config rm": ("config_commands.remove", "--path --config-file=", "remove one value"),
+    "config rm-all": ("config_commands.remove", "--path --config-file=", "remove several values"),
+    "stack": ("stack_commands.show", "--show-ids --show-urns --show-secrets --show-name", "list the stack's resources"),
+    "stack init": ("stack_commands.init", "--secrets-provider= --no-select", "make a stack"),
+    "stack select": ("stack_commands.select", "--create --secrets-provider=", "choose the stack of later commands"),
+    "stack ls": ("stack_commands.ls", "--json --all", "list the project's stacks"),
+    "stack rm": ("stack_commands.rm", "--yes --force --preserve-config", "forget a stack"),
+    "stack output": ("stack_commands.output", "--json --show-secrets", "show what the stack exports"),
+    "stack export": ("stack_commands.export", "--file= --show-secrets", "write the state as JSON"),
+    "stack import": ("stack_commands.import_", "--file= --force", "take a state that was exported"),
+    "stack history": ("stack_commands.history", HISTORY, "list what was done to the stack"),
+    "plugin ls": ("cli.plugins", "--json --project", "list plugins, of which there are none"),
+    "install": ("cli.install", "--no-plugins --no-dependencies --reinstall", "do nothing: pip installs"),
 }
 # How many words may follow a command; none where it is not listed.
-WORDS = {"config get": 1, "config set": 2, "config rm": 1, "config rm-all": 1000, "stack init": 1, "stack select": 1,
-         "stack rm": 1, "stack output": 1, "cancel": 1}  # fmt: skip
+WORDS = {"help": 2, "config get": 1, "config set": 2, "config rm": 1, "config rm-all": 1000, "stack init": 1,
+         "stack select": 1, "stack rm": 1, "stack output": 1, "cancel": 1}  # fmt: skip
 SHORT = {"-s": "--stack", "-C": "--cwd", "-y": "--yes", "-j": "--json", "-m": "--message", "-p": "--parallel",
          "-f": "--skip-preview", "-v": "--verbose", "-h": "--help", "-r": "--refresh", "-d": "--debug", "-a": "--all",
          "-i": "--show-ids"}  # fmt: skip
 ALIASES = {"update": "up", "pre": "preview", "history": "stack history", "config remove": "config rm"}
-# What Pulumi has and this engine has not: commands and options.
-FOREIGN = """about ai console convert convert-trace deployment env gen-completion gen-markdown help import login logout
-    logs new org package plugin policy query replay-events schema state template view-trace watch config stack"""
-REFUSED = """--target --target-dependents --target-replace --exclude --exclude-dependents --policy-pack
-    --policy-pack-config --plan --save-plan --continue-on-error --client --remote --import-file --attach-debugger
-    --tracing --profiling --clear-pending-creates --import-pending-creates"""
 
 
 @dataclass
@@ -84,68 +80,57 @@ class Arguments:
             raise EngineError(f"{name}: {text!r} is not a number")
         return max(1, int(text)) if text is not None else default
 
-    def print(self, text: str) -> None:
+    def answer(self, text: str, document: Any = None) -> None:
+        """Prints the text, or with `--json` the document."""
+        if self.has("--json"):
+            text = json.dumps(document, indent=2, ensure_ascii=False)
         sys.stdout.write(text + "\n")
-
-    def print_json(self, value: Any) -> None:
-        self.print(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _table(options: str) -> dict[str, bool]:
-    return {o.rstrip("="): o.endswith("=") for o in options.split()}
 
 
 def parse(argv: list[str]) -> Arguments:
-    """Raises EngineError for what is unknown, RefusedError for what Pulumi has and this engine has not."""
-    command, rest = _command(argv)
-    known = _table(GLOBAL) | _table(COMMANDS[command][1])
-    out = Arguments(command, [])
-    words = iter(rest)
-    for word in words:
+    """Raises EngineError for what is incomplete, RefusedError for what this engine has not."""
+    out = Arguments("", [])
+    words: list[str] = []
+    rest = iter(argv)
+    for word in rest:
         if word == "--":
-            out.positional.extend(words)
-        elif not word.startswith("-") or word == "-":
-            out.positional.append(word)
+            words.extend(rest)
+        elif word == "-" or not word.startswith("-"):
+            words.append(word)
         else:
-            option, eq, value = word.partition("=")
-            option = SHORT.get(option, option)
-            if option in _table(REFUSED) and option not in known:
-                raise RefusedError(f"option {option}")
-            if option not in known:
-                raise EngineError(f"unknown flag: {option} (of `pulumi {command}`)")
-            if known[option] and not eq:
-                following = next(words, None)
-                if following is None:
-                    raise EngineError(f"flag needs an argument: {option}")
-                value = following
-            out.options.append((option, value if known[option] or eq else "true"))
-    if len(out.positional) > WORDS.get(command, 0):
+            out.options.append(_option(word, rest, _command(words)[0]))
+    out.command, out.positional = _command(words)
+    if out.has("--help"):
+        return Arguments("help", words)
+    if not words:
+        raise EngineError("a command is expected, such as preview, up or stack ls")
+    if not out.command or (out.positional and out.command in ("config", "stack")):
+        raise RefusedError(f"command `pulumi {' '.join(words[:2])}`")
+    if len(out.positional) > WORDS.get(out.command, 0):
         given = " ".join(out.positional)
-        raise EngineError(f"`pulumi {command}` takes {WORDS.get(command, 0)} argument(s), not {given!r}")
+        raise EngineError(f"`pulumi {out.command}` takes {WORDS.get(out.command, 0)} argument(s), not {given!r}")
     return out
 
 
-def _command(argv: list[str]) -> tuple[str, list[str]]:
-    """The longest known command made of the first words, and everything else in order."""
-    valued = _table(GLOBAL)
-    words: list[int] = []
-    i = 0
-    while i < len(argv) and len(words) < 2 and argv[i] != "--":
-        option = SHORT.get(argv[i], argv[i])
-        if not option.startswith("-"):
-            words.append(i)
-        elif words and option.partition("=")[0] not in valued:
-            break
-        elif valued.get(option):
-            i += 1
-        i += 1
-    for n in range(len(words), 0, -1):
-        name = " ".join(argv[w] for w in words[:n])
-        name = ALIASES.get(name, name)
-        if name in COMMANDS and not (n < len(words) and name in ("config", "stack")):
-            return name, [a for j, a in enumerate(argv) if j not in words[:n]]
-    if not words:
-        raise EngineError("a command is expected, such as preview, up or stack ls")
-    if argv[words[0]] not in FOREIGN.split():
-        raise EngineError(f'unknown command "{argv[words[0]]}" for "pulumi"')
-    raise RefusedError(f"command `pulumi {' '.join(argv[w] for w in words)}`")
+def _command(words: list[str]) -> tuple[str, list[str]]:
+    """(the longest known command that the words begin with, the words after it)."""
+    for n in (2, 1):
+        name = " ".join(words[:n])
+        if (name := ALIASES.get(name, name)) in COMMANDS:
+            return name, words[n:]
+    return "", words
+
+
+def _option(word: str, rest: Iterator[str], command: str) -> tuple[str, str]:
+    """An option and its value, which may be the next word of the `rest`."""
+    option, eq, value = word.partition("=")
+    option = SHORT.get(option, option)
+    known = f"{GLOBAL} {COMMANDS[command][1] if command else ''}".split()
+    if option in known:
+        return option, value if eq else "true"
+    if f"{option}=" not in known:
+        raise RefusedError(f"option {option}")
+    following = value if eq else next(rest, None)
+    if following is None:
+        raise EngineError(f"flag needs an argument: {option}")
+    return option, following

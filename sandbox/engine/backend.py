@@ -7,6 +7,7 @@ Files appear whole: they are written beside their place and renamed.
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import getpass
 import hashlib
@@ -15,6 +16,7 @@ import os
 import socket
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -39,11 +41,10 @@ class Backend:
         if not meta.exists():
             write(meta, "version: 1\n", "text/plain; charset=utf-8")
 
-    def names(self, project: str) -> list[str]:
-        return sorted(p.stem for p in (self.root / "stacks" / project).glob("*.json"))
-
-    def projects(self) -> list[str]:
-        return sorted(p.name for p in (self.root / "stacks").glob("*/"))
+    def stores(self, project: str = "*") -> list[StackStore]:
+        """Every stack's store, by name."""
+        files = sorted((self.root / "stacks").glob(f"{project}/*.json"))
+        return [StackStore(self, path.parent.name, path.stem) for path in files]
 
 
 class StackStore:
@@ -71,8 +72,8 @@ class StackStore:
         self._write_checkpoint(None)
 
     def remove(self) -> None:
-        for path in (self.path, self.path.with_name(self.path.name + ".bak")):
-            remove(path)
+        remove(self.path)
+        remove(self.path.with_name(self.path.name + ".bak"))
 
     # -- checkpoint
     def raw(self) -> dict[str, Any]:
@@ -86,19 +87,19 @@ class StackStore:
                 f"{self.path}: could not read the state: {e}; the last good one is {self.path.name}.bak, "
                 f"older ones are in {self.backup_folder}"
             ) from e
-        version = document.get("version") if isinstance(document, dict) else None
-        if not isinstance(version, int) or not isinstance(document.get("checkpoint"), dict):
-            raise EngineError(f"{self.path}: not a checkpoint of Pulumi")
-        if document.get("features"):
-            raise RefusedError(f"{self.path}: state that uses {', '.join(document['features'])}")
+        try:
+            version, features = int(document["version"]), document.get("features") or []
+            latest: dict[str, Any] = document["checkpoint"].get("latest") or {}
+            latest.keys()
+        except (AttributeError, KeyError, TypeError, ValueError) as e:
+            raise EngineError(f"{self.path}: not a checkpoint of Pulumi") from e
+        if features:
+            raise RefusedError(f"{self.path}: state that uses {', '.join(features)}")
         if version > NEWEST_VERSION:
             raise EngineError(
                 f"{self.path}: the stack's state has version {version}, newer than {NEWEST_VERSION}, the newest this "
                 "engine knows; use a newer Pulumi CLI"
             )
-        latest = document["checkpoint"].get("latest") or {}
-        if not isinstance(latest, dict):
-            raise EngineError(f"{self.path}: not a checkpoint of Pulumi")
         return latest
 
     def load(self) -> tuple[Snapshot, Crypter | None]:
@@ -124,75 +125,54 @@ class StackStore:
     # -- history
     def history(self) -> list[dict[str, Any]]:
         """Entries, newest first, with `version` counted from 1."""
-        files = sorted(self.history_folder.glob("*.history.json"))
-        entries = [json.loads(f.read_text("utf-8")) | {"version": i} for i, f in enumerate(files, 1)]
-        return entries[::-1]
+        files = enumerate(sorted(self.history_folder.glob("*.history.json")), 1)
+        return [json.loads(f.read_text("utf-8")) | {"version": i} for i, f in files][::-1]
 
     def add_history(self, entry: dict[str, Any]) -> None:
-        stamp = time.time_ns()
-        base = f"{self.name}-{stamp}"
-        write(self.history_folder / f"{base}.history.json", json.dumps(entry, indent=4))
-        state = self.path.read_text("utf-8")
-        write(self.history_folder / f"{base}.checkpoint.json", state)
+        stamp, state = time.time_ns(), self.path.read_text("utf-8")
+        write(self.history_folder / f"{self.name}-{stamp}.history.json", json.dumps(entry, indent=4))
+        write(self.history_folder / f"{self.name}-{stamp}.checkpoint.json", state)
         write(self.backup_folder / f"{self.name}.{stamp}.json", state)
 
     # -- lock
     def locks(self) -> list[Path]:
         return sorted(self.lock_folder.glob("*.json"))
 
-    def lock(self) -> Lock:
-        """Takes the stack's lock. Raises EngineError naming who holds it."""
-        return Lock(self)
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """The right to change the stack: a file of our own that is the only one. Raises EngineError naming who has it.
+
+        Of two of these engines that begin at once the kernel lets one look and write first. A CLI knows nothing of
+        that, but does as we do: it writes its file, then looks again, so that at most one finds itself alone.
+        """
+        own = self.lock_folder / f"{uuid.uuid4()}.json"
+        holder = {"pid": os.getpid(), "username": getpass.getuser(), "hostname": socket.gethostname()}
+        self.lock_folder.mkdir(parents=True, exist_ok=True)
+        folder = os.open(self.lock_folder, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            self._refuse_if_held(own)
+            write(own, json.dumps(holder | {"timestamp": now()}))
+            self._refuse_if_held(own)
+            fcntl.flock(folder, fcntl.LOCK_UN)
+            yield
+        finally:
+            os.close(folder)
+            remove(own)
+
+    def _refuse_if_held(self, own: Path) -> None:
+        others = [p for p in self.locks() if p != own]
+        if others:
+            folder = self.backend.folder
+            held = [f"\n  {self.backend.url}/{p.relative_to(folder)}: {_holder(p)}" for p in others]
+            raise EngineError(
+                f"the stack is currently locked by {len(others)} lock(s). Either wait for the other process(es) to end "
+                f"or delete the lock file with `pulumi cancel`.{''.join(held)}"
+            )
 
     def cancel(self) -> None:
         for path in self.locks():
             remove(path)
-
-
-class Lock:
-    """The right to change a stack: a file of our own that is the only one.
-
-    Of two of these engines that begin at once the kernel lets one look and write first. A CLI knows nothing of that,
-    but does as we do: it writes its file, then looks again, so that at most one finds itself alone.
-    """
-
-    def __init__(self, store: StackStore) -> None:
-        self.store = store
-        self.path = store.lock_folder / f"{uuid.uuid4()}.json"
-        holder = {"pid": os.getpid(), "username": getpass.getuser(), "hostname": socket.gethostname()}
-        store.lock_folder.mkdir(parents=True, exist_ok=True)
-        folder = os.open(store.lock_folder, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            self._refuse_if_held()
-            write(self.path, json.dumps(holder | {"timestamp": now()}))
-            self._refuse_if_held()
-        except EngineError:
-            self.release()
-            raise
-        finally:
-            os.close(folder)
-
-    def _refuse_if_held(self) -> None:
-        others = [p for p in self.store.locks() if p != self.path]
-        if not others:
-            return
-        lines = [
-            f"the stack is currently locked by {len(others)} lock(s). Either wait for the other process(es) to end or "
-            "delete the lock file with `pulumi cancel`."
-        ]
-        for path in others:
-            lines.append(f"  {self.store.backend.url}/{path.relative_to(self.store.backend.folder)}: {_holder(path)}")
-        raise EngineError("\n".join(lines))
-
-    def __enter__(self) -> Lock:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-    def release(self) -> None:
-        remove(self.path)
 
 
 def _holder(path: Path) -> str:
@@ -206,14 +186,14 @@ def _holder(path: Path) -> str:
 
 def _is_gone(holder: dict[str, Any]) -> bool:
     """Whether a lock's process is known to have ended; of another host's nothing is known."""
-    if holder.get("hostname") != socket.gethostname() or not isinstance(holder.get("pid"), int):
+    if holder.get("hostname") != socket.gethostname():
         return False
     try:
         os.kill(holder["pid"], 0)
     except ProcessLookupError:
         return True
-    except OSError:
-        return False
+    except (OSError, KeyError, TypeError):
+        pass  # it is somebody else's, or unknown
     return False
 
 

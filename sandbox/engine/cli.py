@@ -5,20 +5,18 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+import textwrap
 from importlib import import_module
 
-from sandbox.engine.arguments import COMMANDS, Arguments, parse
+from sandbox.engine.arguments import COMMANDS, GLOBAL, Arguments, parse
 from sandbox.engine.errors import EngineError
-
-VERSION = "v3.260.0"
 
 
 def main(argv: list[str]) -> int:
     """The exit code; a command's function answers None for 0."""
     try:
         arguments = parse(argv)
-        if cwd := arguments.get("--cwd"):
-            os.chdir(cwd)
+        os.chdir(arguments.get("--cwd") or ".")
         module, function = COMMANDS[arguments.command][0].split(".")
         code: int | None = getattr(import_module(f"sandbox.engine.{module}"), function)(arguments)
         return code or 0
@@ -37,21 +35,33 @@ def main(argv: list[str]) -> int:
         return 1
 
 
+def usage(a: Arguments) -> None:
+    """The commands that begin with the given words; the options of the one that is meant."""
+    wanted = " ".join(a.positional)
+    lines = [f"{name:15} {what}" for name, (*_, what) in COMMANDS.items() if name.startswith(wanted)]
+    if not lines:
+        raise EngineError(f"no command begins with {wanted!r}; `pulumi help` lists all")
+    if wanted in COMMANDS:
+        options = " ".join(f"{COMMANDS[wanted][1]} {GLOBAL}".replace("=", "=…").split())
+        lines += ["", textwrap.fill(options, 100, break_on_hyphens=False)]
+    a.answer("\n".join([*lines, "", "`pulumi help <command>` lists its options. What is not here: docs/engine.md"]))
+
+
 def version(a: Arguments) -> None:
-    a.print(VERSION)
+    from sandbox.engine.checkpoint import ENGINE_VERSION
+
+    a.answer(ENGINE_VERSION)
 
 
 def whoami(a: Arguments) -> None:
     from sandbox.engine.workspace import backend_url
 
-    if a.has("--json"):
-        a.print_json({"user": getpass.getuser(), "organizations": [], "url": backend_url()})
-    else:
-        a.print(getpass.getuser())
+    user = getpass.getuser()
+    a.answer(user, {"user": user, "organizations": [], "url": backend_url()})
 
 
 def plugins(a: Arguments) -> None:
-    a.print("[]" if a.has("--json") else "no plugins: providers are attached with PULUMI_DEBUG_PROVIDERS")
+    a.answer("no plugins: providers are attached with PULUMI_DEBUG_PROVIDERS", [])
 
 
 def install(a: Arguments) -> None:

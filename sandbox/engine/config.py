@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import io
 import json
+import pathlib
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from sandbox.engine.errors import EngineError
 from sandbox.engine.project import Project, read_yaml
 from sandbox.engine.secrets import Crypter
-from sandbox.engine.values import parse_path
+from sandbox.engine.values import Path, parse_path
 
 _INDENTED_LIST = re.compile(r"^( *)\S.*:[ \t]*\n\1  - ", re.MULTILINE)
 
@@ -46,7 +46,7 @@ class StackConfig:
     def __init__(self, project: Project, stack: str, file: str | None = None) -> None:
         self.project = project
         self.stack = stack
-        self.path = Path(file) if file else project.root / f"Pulumi.{stack}.yaml"
+        self.path = pathlib.Path(file) if file else project.root / f"Pulumi.{stack}.yaml"
         self.raw = read_yaml(self.path) if self.path.exists() else {}
         if not isinstance(self.raw.get("config") or {}, dict):
             raise EngineError(f"{self.path}: `config` is not a mapping of keys to values")
@@ -71,12 +71,10 @@ class StackConfig:
             raise EngineError(f"could not parse {text!r} as a configuration key; write `key` or `namespace:key`")
         return text if ":" in text else f"{self.project.name}:{text}"
 
-    def split(self, text: str, path: bool) -> tuple[str, str | None]:
-        """(full key, path): `ns:a.b[0]` as a path is (`ns:a`, `b[0]`)."""
-        if not path:
-            return self.key(text), None
-        found = re.match(r"((?:[^:]*:)*[^.\[]+)\.?(.*)", text)
-        return (self.key(found[1]), found[2] or None) if found else (self.key(text), None)
+    def place(self, text: str, path: bool) -> Path:
+        """Where a value stands below `config`: `ns:a.b[0]` as a path is `["ns:a", "b", 0]`."""
+        found = re.match(r"((?:[^:]*:)*[^.\[]+)\.?(.*)", text) if path else None
+        return [self.key(found[1]), *parse_path(found[2])] if found else [self.key(text)]
 
     def values(self) -> dict[str, Any]:
         """Stored values by full key, sorted, over the project's defaults."""
@@ -87,18 +85,14 @@ class StackConfig:
         """Every key's entry. Without `reveal` secrets are not decrypted and show as `[secret]`."""
         return {key: self.entry(key, value, reveal) for key, value in self.values().items()}
 
-    def get(self, key: str, path: str | None = None) -> Entry | None:
-        """One entry, or what lies at `path` below it."""
-        values = self.values()
-        if key not in values:
-            return None
-        value = values[key]
-        for step in parse_path(path) if path else []:
-            try:
+    def get(self, place: Path) -> Entry | None:
+        value: Any = self.values()
+        try:
+            for step in place:
                 value = value[step]
-            except (KeyError, IndexError, TypeError):
-                return None
-        return self.entry(key, value, True)
+        except (KeyError, IndexError, TypeError):
+            return None
+        return self.entry(str(place[0]), value, True)
 
     def missing(self) -> list[str]:
         """Keys that the project's schema requires and the stack does not set."""
@@ -107,19 +101,20 @@ class StackConfig:
     def entry(self, key: str, value: Any, reveal: bool) -> Entry:
         """The entry of a stored value: this file's, or one that an update remembers."""
         secret = _has_secure(value)
-        opened = self._opened(key, value, reveal)
+        if secret and not reveal:
+            return Entry("[secret]", True)
+        opened = self._opened(key, value)
         if isinstance(opened, (dict, list)):
             return Entry(json.dumps(opened, separators=(",", ":"), ensure_ascii=False, sort_keys=True), secret, opened)
-        return Entry(_scalar(opened), secret)
+        text = str(opened).lower() if isinstance(opened, bool) else str(opened)
+        return Entry("" if opened is None else text, secret)
 
-    def _opened(self, key: str, value: Any, reveal: bool) -> Any:
+    def _opened(self, key: str, value: Any) -> Any:
         if _is_secure(value):
-            return self.crypter().decrypt(value["secure"], f"{self.path}: {key}") if reveal else "[secret]"
+            return self.crypter().decrypt(value["secure"], f"{self.path}: {key}")
         if isinstance(value, dict):
-            return {str(k): self._opened(key, v, reveal) for k, v in value.items()}
-        if isinstance(value, list):
-            return [self._opened(key, v, reveal) for v in value]
-        return value
+            return {str(k): self._opened(key, v) for k, v in value.items()}
+        return [self._opened(key, v) for v in value] if isinstance(value, list) else value
 
     # -- writing
     @cached_property
@@ -142,29 +137,23 @@ class StackConfig:
         self._yaml.indent(mapping=2, sequence=2 + offset, offset=offset)
         return self._yaml.load(text)
 
-    def set(self, key: str, path: str | None, text: str, *, secret: bool) -> None:
-        """Stores a value under the full `key`, or at `path` inside its object (then numbers and booleans count)."""
-        value: Any = {"secure": self.crypter().encrypt(text)} if secret else _typed(text) if path else text
-        config = self._document.get("config")
-        if config is None:
-            config = self._document["config"] = type(self._document)()
-        if path:
-            value = _placed(config.get(key), parse_path(path), value, key)
-        if key in config:
-            config[key] = value
-        else:
-            config.insert(sum(1 for k in config if k < key), key, value)
+    def set(self, place: Path, text: str, *, secret: bool) -> None:
+        """Stores a value; inside an object numbers and booleans count as such."""
+        value: Any = {"secure": self.crypter().encrypt(text)} if secret else _typed(text) if place[1:] else text
+        config = self._document.setdefault("config", type(self._document)())
+        if place[0] not in config:
+            config.insert(sum(1 for k in config if k < place[0]), place[0], None)
+        _placed(config, place, value)
 
-    def remove(self, key: str, path: str | None) -> None:
-        held = self._document.get("config") or {}
-        *above, last = [key, *(parse_path(path) if path else [])]
+    def remove(self, place: Path) -> None:
+        held = config = self._document.get("config")
         try:
-            for step in above:
+            for step in place[:-1]:
                 held = held[step]
-            del held[last]
+            del held[place[-1]]
         except (KeyError, IndexError, TypeError):
             return  # it is not there
-        if not self._document["config"]:
+        if not config:
             del self._document["config"]
 
     def save(self) -> None:
@@ -185,33 +174,24 @@ def _has_secure(value: Any) -> bool:
     return isinstance(value, list) and any(_has_secure(v) for v in value)
 
 
-def _scalar(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)
-
-
 def _typed(text: str) -> Any:
     if text in ("true", "false"):
         return text == "true"
     return int(text) if re.fullmatch(r"-?(0|[1-9]\d*)", text) else text
 
 
-def _placed(held: Any, steps: list[str | int], value: Any, key: str) -> Any:
-    """`held` with `value` at `steps`; missing objects and lists are made."""
-    if not steps:
+def _placed(held: Any, place: Path, value: Any) -> Any:
+    """`held` with `value` at `place`; missing objects and lists are made."""
+    if not place:
         return value
-    head, rest = steps[0], steps[1:]
-    if isinstance(head, int):
-        items = [] if held is None else held
-        if not isinstance(items, list) or head > len(items):
-            raise EngineError(f"{key}: index {head} is out of range of what is there")
-        if head == len(items):
-            items.append(None)
-        items[head] = _placed(items[head], rest, value, key)
-        return items
-    out = {} if held is None else held
-    if not isinstance(out, dict) or _is_secure(out):
-        raise EngineError(f"{key}: an object is expected where {head!r} is to be set")
-    out[head] = _placed(out.get(head), rest, value, key)
-    return out
+    step, *below = place
+    if held is None:
+        held = [] if isinstance(step, int) else {}
+    if isinstance(step, int) and isinstance(held, list) and step <= len(held):
+        inner = _placed(held[step] if step < len(held) else None, below, value)
+        held[step : step + 1] = [inner]
+    elif isinstance(step, str) and isinstance(held, dict) and not _is_secure(held):
+        held[step] = _placed(held.get(step), below, value)
+    else:
+        raise EngineError(f"configuration path: {step!r} has no place in what is there")
+    return held

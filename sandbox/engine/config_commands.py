@@ -11,7 +11,10 @@ from sandbox.engine.errors import EngineError
 from sandbox.engine.workspace import Workspace
 
 
-def _config_of(a: Arguments) -> StackConfig:
+def _config_of(a: Arguments, *words: int) -> StackConfig:
+    """The configuration of an existing stack. `words`: how many may follow the command."""
+    if words and len(a.positional) not in words:
+        raise EngineError(f"{a.command}: a key is expected{', and a value' if 2 in words else ''}")
     here = Workspace(a)
     here.store()
     return here.config()
@@ -21,56 +24,44 @@ def list_all(a: Arguments) -> None:
     config = _config_of(a)
     reveal = a.has("--show-secrets")
     entries = config.entries(reveal=reveal)
-    if a.has("--json"):
-        a.print_json({k: e.document(reveal) for k, e in entries.items()})
-        return
-    a.print(f"{'KEY':24}VALUE")
-    for key, e in entries.items():
-        shown = e.text if reveal or not e.secret else "[secret]"
-        a.print(f"{key.removeprefix(f'{config.project.name}:'):24}{shown}")
+    own = f"{config.project.name}:"
+    rows = [f"{'KEY':24}VALUE", *(f"{key.removeprefix(own):24}{e.text}" for key, e in entries.items())]
+    a.answer("\n".join(rows), {k: e.document(reveal) for k, e in entries.items()})
 
 
 def get(a: Arguments) -> None:
-    config = _config_of(a)
-    if len(a.positional) != 1:
-        raise EngineError(f"config get: one key is expected, not {len(a.positional)}")
-    entry = config.get(*config.split(a.positional[0], a.has("--path")))
+    config = _config_of(a, 1)
+    entry = config.get(config.place(a.positional[0], a.has("--path")))
     if entry is None:
         name = a.positional[0].removeprefix(f"{config.project.name}:")
         raise EngineError(f"configuration key '{name}' not found for stack '{config.stack}'")
-    if a.has("--json"):
-        a.print_json(entry.document(True))
-    else:
-        a.print(entry.text)
+    a.answer(entry.text, entry.document(True))
 
 
 def set_one(a: Arguments) -> None:
-    config = _config_of(a)
-    if len(a.positional) not in (1, 2):
-        raise EngineError("config set: a key and a value are expected")
+    config = _config_of(a, 1, 2)
     value = a.positional[1] if len(a.positional) == 2 else sys.stdin.read().removesuffix("\n")
-    config.set(*config.split(a.positional[0], a.has("--path")), value, secret=a.has("--secret"))
+    config.set(config.place(a.positional[0], a.has("--path")), value, secret=a.has("--secret"))
     config.save()
 
 
 def set_all(a: Arguments) -> None:
     config = _config_of(a)
-    wanted = [(text.partition("="), option == "--secret") for option, text in a.given("--plaintext", "--secret")]
-    for (name, eq, value), secret in wanted:
-        if not eq:
-            raise EngineError(f"config set-all: {name!r} is not <key>=<value>")
-        config.set(*config.split(name, a.has("--path")), value, secret=secret)
+    wanted = [(*text.partition("="), option == "--secret") for option, text in a.given("--plaintext", "--secret")]
     try:
-        for name, entry in json.loads(a.get("--json") or "{}").items():
-            secret = bool(entry.get("secret"))
-            config.set(*config.split(name, a.has("--path")), entry["value"], secret=secret)
+        document = json.loads(a.get("--json") or "{}")
+        wanted += [(name, "=", entry["value"], bool(entry.get("secret"))) for name, entry in document.items()]
     except (ValueError, AttributeError, KeyError, TypeError) as e:
         raise EngineError('config set-all: --json is not {"<key>": {"value": …, "secret": …}, …}') from e
+    for name, eq, value, secret in wanted:
+        if not eq:
+            raise EngineError(f"config set-all: {name!r} is not <key>=<value>")
+        config.set(config.place(name, a.has("--path")), value, secret=secret)
     config.save()
 
 
 def remove(a: Arguments) -> None:
     config = _config_of(a)
     for name in a.positional:
-        config.remove(*config.split(name, a.has("--path")))
+        config.remove(config.place(name, a.has("--path")))
     config.save()

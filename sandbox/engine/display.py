@@ -1,10 +1,12 @@
-"""What people see: a line an operation with its duration and reason, what changes, diagnostics, a summary."""
+"""What people see: a line an operation with its duration and reason, what changes, diagnostics, a summary.
+
+A line is (mark, text); the mark, `+` or `~` or a severity, gives it its colour.
+"""
 
 from __future__ import annotations
 
 import json
-import sys
-import threading
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,88 +15,62 @@ from sandbox.engine.steps import Step
 from sandbox.engine.urns import STACK_TYPE
 from sandbox.engine.values import DESCEND, UNKNOWN, Properties, Secret, covers, differences, parse_path, rebuilt
 
+Lines = Iterator[tuple[str, str]]
 MARKS = {"create": "+", "update": "~", "delete": "-", "replace": "+-", "read": ">", "import": "=", "refresh": "~"}
 COLOURS = {"+": 32, "~": 33, "-": 31, "+-": 35, ">": 36, "=": 36, "error": 31, "warning": 33}
-DONE = {
-    "create": "created",
-    "update": "updated",
-    "delete": "deleted",
-    "replace": "replaced",
-    "same": "unchanged",
-    "read": "read",
-    "import": "imported",
-}
+IRREGULAR = {"same": "unchanged", "read": "read", "import": "imported"}
 SILENT = ("same", "remove-pending-replace", "create-replacement", "import-replacement", "read-replacement")
 LONGEST_VALUE = 120
 SHORTEST_ELIDED = 30  # a common beginning longer than this says nothing new
 
 
-class Display:
-    """Prints to stdout; `quiet` when the command's output is JSON. Texts of `secrets` are masked."""
-
-    def __init__(self, *, preview: bool, quiet: bool, secrets: list[str], colour: bool) -> None:
-        self.preview, self.quiet, self.colour = preview, quiet, colour
-        self._secrets = secrets
-        self._lock = threading.Lock()
-
-    def line(self, text: str, mark: str = "") -> None:
-        text = masked(text, self._secrets)
-        if self.colour and mark in COLOURS:
-            text = f"\x1b[{COLOURS[mark]}m{text}\x1b[0m"
-        if not self.quiet:
-            with self._lock:
-                sys.stdout.write(text + "\n")
-                sys.stdout.flush()
-
-    def after(self, step: Step, op: str, seconds: float) -> None:
-        r = step.resource
-        if r.is_default_provider or op in SILENT or (self.preview and op == "delete-replaced"):
-            return
-        shown = "delete the replaced" if op == "delete-replaced" else op
-        mark = MARKS.get(shown.split()[0], " ")
-        took = "" if self.preview else f" ({seconds:.1f}s)"
-        self.line(f" {mark:2} {shown} {r.type} {r.name}{took}{_reason(step)}", mark)
-        if step.old and step.new and op in ("update", "replace"):
-            for text in changes(step.old, step.new):
-                self.line(f"        {text}", text[:1])
-
-    def failed(self, step: Step, seconds: float) -> None:
-        r = step.resource
-        self.line(f" !  {step.op} {r.type} {r.name} failed ({seconds:.1f}s)", "error")
-
-    def diagnostic(self, severity: str, message: str, urn: str) -> None:
-        if severity in ("error", "warning"):
-            where = f"\n    {urn}" if urn and urn not in message else ""
-            self.line(f"{severity}: {message.rstrip()}{where}", severity)
-        else:
-            self.line(message.rstrip("\n"))
-
-    def summary(self, counts: dict[str, int], seconds: float, old: Resource | None, new: Resource | None) -> None:
-        outputs = list(differing(old.outputs if old else {}, new.outputs if new else {}))
-        if outputs:
-            self.line("\nOutputs:")
-            for text in outputs:
-                self.line(f"    {text}", text[:1])
-        self.line("\nResources:")
-        for op, n in counts.items():
-            mark = MARKS.get(op, " ")
-            words = DONE.get(op, op) if not self.preview or op == "same" else f"to {op}"
-            self.line(f"    {mark:2} {n} {words}", mark)
-        if not counts:
-            self.line("       nothing to do")
-        self.line(f"\nDuration: {seconds:.0f}s")
-
-
-def _reason(step: Step) -> str:
-    notes = []
-    if step.keys:
-        notes.append(f"because of {', '.join(step.keys)}")
-    if step.op in ("delete", "replace", "delete-replaced") and step.old and step.old.retain_on_delete:
+def operation(step: Step, seconds: float, *, preview: bool) -> Lines:
+    """One that is over, or in a preview would be."""
+    op, r = step.op, step.resource
+    if r.is_default_provider or op in SILENT or (preview and op == "delete-replaced"):
+        return
+    shown = "delete the replaced" if op == "delete-replaced" else op
+    mark = MARKS.get(shown.split()[0], " ")
+    notes = [f"because of {', '.join(step.keys)}"] if step.keys else []
+    if op in ("delete", "replace", "delete-replaced") and step.old and step.old.retain_on_delete:
         notes.append("the old object is retained")
-    return f" [{'; '.join(notes)}]" if notes else ""
+    why = f" [{'; '.join(notes)}]" if notes else ""
+    yield mark, f" {mark:2} {shown} {r.type} {r.name}{'' if preview else f' ({seconds:.1f}s)'}{why}"
+    if step.old and step.new and op in ("update", "replace"):
+        for mark, text in changes(step.old, step.new):
+            yield mark, f"        {text}"
 
 
-def changes(old: Resource, new: Resource) -> Iterator[str]:
+def failure(step: Step, seconds: float) -> Lines:
+    yield "error", f" !  {step.op} {step.resource.type} {step.resource.name} failed ({seconds:.1f}s)"
+
+
+def diagnostic(severity: str, message: str, urn: str) -> Lines:
+    if severity in ("error", "warning"):
+        where = f"\n    {urn}" if urn and urn not in message else ""
+        yield severity, f"{severity}: {message.rstrip()}{where}"
+    else:
+        yield "", message.rstrip("\n")
+
+
+def summary(counts: dict[str, int], old: Properties, new: Properties, seconds: float, *, preview: bool) -> Lines:
+    """What was done, and what of the Stack's outputs is another."""
+    outputs = list(differing(old, new))
+    if outputs:
+        yield "", "\nOutputs:"
+    for mark, text in outputs:
+        yield mark, f"    {text}"
+    yield "", "\nResources:"
+    for op, n in counts.items():
+        mark = MARKS.get(op, " ")
+        done = IRREGULAR.get(op, f"{op.removesuffix('e')}ed")
+        yield mark, f"    {mark:2} {n} {f'to {op}' if preview and op != 'same' else done}"
+    if not counts:
+        yield "", "       nothing to do"
+    yield "", f"\nDuration: {seconds:.0f}s"
+
+
+def changes(old: Resource, new: Resource) -> Lines:
     """A line for every input that changes, hidden ones left out; `__provider` is code and shows as such."""
     if old.type == STACK_TYPE:
         return
@@ -102,35 +78,26 @@ def changes(old: Resource, new: Resource) -> Iterator[str]:
     for path, kind, was, now in differences(old.inputs, new.inputs):
         steps = parse_path(path)
         if steps[0] == "__provider":
-            yield "~ the provider's code"
-        elif steps[0] not in ("__internal",) and not any(covers(h, steps) for h in hidden):
+            yield "~", "~ the provider's code"
+        elif steps[0] != "__internal" and not any(covers(h, steps) for h in hidden):
             yield change(path, kind, was, now)
 
 
-def differing(old: Properties, new: Properties) -> Iterator[str]:
-    for path, kind, was, now in differences(old, new):
-        yield change(path, kind, was, now)
+def differing(old: Properties, new: Properties) -> Lines:
+    return (change(*difference) for difference in differences(old, new))
 
 
-def change(path: str, kind: str, was: Any, now: Any) -> str:
+def change(path: str, kind: str, was: Any, now: Any) -> tuple[str, str]:
     """`~ modelPackageArn: ".../6" => ".../7"`."""
     if kind == "add":
-        return f"+ {path}: {shown(now)}"
+        return "+", f"+ {path}: {shown(now)}"
     if kind == "delete":
-        return f"- {path}: {shown(was)}"
+        return "-", f"- {path}: {shown(was)}"
     if isinstance(was, str) and isinstance(now, str):
-        same = next((i for i, (a, b) in enumerate(zip(was, now, strict=False)) if a != b), min(len(was), len(now)))
-        common = was[:same].rfind("/")
+        common = os.path.commonprefix([was, now]).rfind("/")  # noqa: RUF071 - of texts, not of paths
         if common >= SHORTEST_ELIDED:
             was, now = f"...{was[common:]}", f"...{now[common:]}"
-    return f"~ {path}: {shown(was)} => {shown(now)}"
-
-
-def masked(text: str, secrets: list[str]) -> str:
-    """The text without the texts of `secrets`, the longest of which come first, as one may be part of another."""
-    for secret in secrets:
-        text = text.replace(secret, "[secret]")
-    return text
+    return "~", f"~ {path}: {shown(was)} => {shown(now)}"
 
 
 def shown(value: Any) -> str:

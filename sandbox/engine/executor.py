@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from sandbox.engine.apply import Applier
 from sandbox.engine.errors import EngineError, InitError, ProtectedError, ProviderError
@@ -26,25 +26,17 @@ class StoppedError(Exception):
     """The deployment is over (an error, or cancelled): nothing more is started."""
 
 
-@dataclass
-class Options:
-    preview: bool = False
-    parallel: int = 16
-    refresh: bool = False
-    replace: tuple[str, ...] = ()
-    exclude_protected: bool = False
-
-
 class Executor:
-    def __init__(self, base: Snapshot, options: Options, plugins: Plugins, journal: Journal, reporter: Report) -> None:
-        self.options = options
-        self.preview = options.preview
-        self.plugins = plugins
-        self.journal = journal
-        self.reporter = reporter
+    """`parallel`: operations that may run at once."""
+
+    def __init__(
+        self, base: Snapshot, plugins: Plugins, journal: Journal, report: Report, *, preview: bool, parallel: int
+    ) -> None:
+        self.preview, self.parallel = preview, parallel
+        self.journal, self.report = journal, report
         self.instances = Instances(plugins, base)
-        self.planner = self._planner(base)
-        self.counts: dict[str, int] = {}
+        self.rebase(base)
+        self.counts: Counter[str] = Counter()
         self.maybe_corrupt = False
         self.saw_error = False  # one after which the deployment goes on, to fail at its end
         self.error = ""  # "", "refused" (said already), "failed" or "canceled"
@@ -56,22 +48,16 @@ class Executor:
         self._stack_outputs: Properties | None = None
         self._seen: dict[str, Step] = {}
 
-    def _planner(self, base: Snapshot) -> Planner:
-        def notify(severity: str, urn: str, message: str) -> None:
-            self.reporter.diagnostic(severity, message, urn)
-            self.saw_error = self.saw_error or severity == "error"
-
-        planner = Planner(base, preview=self.preview, replace=self.options.replace, notify=notify)
-        self._applier = Applier(self.instances, planner.going, preview=self.preview)
-        self.journal.former, self.instances.aliased = planner.former, planner.aliased
-        return planner
-
     def rebase(self, base: Snapshot) -> None:
-        """After a refresh: what was read is what the rest of the deployment starts from."""
-        if not self.preview:
-            self.journal.replace_base(base.resources)
-        self.instances.base = base
-        self.planner = self._planner(base)
+        """What the deployment starts from: the state, and after a refresh what was read."""
+        self.base = self.instances.base = base
+        self.planner = Planner(base, preview=self.preview, notify=self._notify)
+        self._applier = Applier(self.instances, self.planner.going, preview=self.preview)
+        self.journal.former, self.instances.aliased = self.planner.former, self.planner.aliased
+
+    def _notify(self, severity: str, urn: str, message: str) -> None:
+        self.report.diagnostic(severity, message, urn)
+        self.saw_error = self.saw_error or severity == "error"
 
     # -- what the monitor calls
     def register(self, goal: Goal) -> Resource:
@@ -93,9 +79,7 @@ class Executor:
             try:
                 yield
             except EngineError as e:
-                for message in e.messages if isinstance(e, CheckError) else [str(e)]:
-                    self.reporter.diagnostic("error", message, urn)
-                self.stop("refused")
+                self.refuse(urn, *(e.messages if isinstance(e, CheckError) else [str(e)]))
                 raise StoppedError from e
 
     def outputs(self, urn: str, outputs: Properties) -> None:
@@ -121,7 +105,7 @@ class Executor:
     def _set_outputs(self, step: Step, outputs: Properties) -> None:
         changed = not equal(step.resource.outputs, outputs)
         step.resource.outputs = outputs
-        self.reporter.after(step, step.op, -1)
+        self.report.outputs(step)
         if changed and not self.preview:
             self.journal.changed()
 
@@ -130,28 +114,24 @@ class Executor:
         step = self._seen.get(urn)
         return step.new if step else None
 
-    def stacks(self) -> tuple[Resource | None, Resource | None]:
-        """The Stack as it was, and as this deployment has it."""
-        after = (s.new for s in self._seen.values() if s.resource.type == STACK_TYPE)
-        return self.planner.base.stack, next(after, None)
+    def stack_outputs(self) -> tuple[Properties, Properties]:
+        """The Stack's outputs as they were, and as this deployment has them."""
+        after = next((s.new for s in self._seen.values() if s.resource.type == STACK_TYPE), None)
+        return tuple(r.outputs if r else {} for r in (self.base.stack, after))  # type: ignore[return-value]
 
     def delete_the_rest(self) -> None:
         """After a successful program: what it no longer has."""
-        planned = self.planner.deletions(exclude_protected=self.options.exclude_protected)
-        steps = [s for s in planned if s.op != "same"]
+        steps = self.planner.deletions()
         try:
-            for step in planned:
-                if step.op == "same":
-                    self.reporter.before(step)
-                    self._tell(step, 0)
-                elif step.resource.provider:
+            for step in steps:
+                if step.resource.provider:
                     self.instances.get(step.resource.provider)
         except EngineError as e:
-            self.reporter.diagnostic("error", str(e))
+            self.report.diagnostic("error", str(e))
             self.stop("failed")
             return
         needed: set[str] = set()  # by what is protected, and therefore not deleted either
-        with ThreadPoolExecutor(self.options.parallel) as pool:
+        with ThreadPoolExecutor(self.parallel) as pool:
             for wave in waves(steps):
                 going = [s for s in wave if s.urn not in needed]
                 gone = {s for s, done in zip(going, pool.map(self._done, going), strict=True) if done}
@@ -162,6 +142,12 @@ class Executor:
             self._step(step)
             return True
         return False
+
+    def refuse(self, urn: str, *messages: str) -> None:
+        """The deployment is over, and why is said."""
+        for message in messages:
+            self.report.diagnostic("error", message, urn)
+        self.stop("refused")
 
     def stop(self, why: str) -> None:
         """Nothing more starts; what runs goes on to its end."""
@@ -206,7 +192,7 @@ class Executor:
     def _step(self, step: Step) -> None:
         """Waits for a free slot. Raises StoppedError when the deployment is over by then."""
         with self._slots:
-            self._slots.wait_for(lambda: self._running < self.options.parallel)
+            self._slots.wait_for(lambda: self._running < self.parallel)
             self._go_on()
             self._running += 1
         try:
@@ -220,24 +206,23 @@ class Executor:
         started = time.monotonic()
         if step.new is not None:
             self._seen[step.urn] = step
-        self.reporter.before(step)
+        self.report.before(step)
         if not self.preview:
             self.journal.begin(step)
         try:
             self._applier.apply(step)
-        except EngineError as e:
-            self._fail(step, e, started, recorded=isinstance(e, InitError))
         except BaseException as e:
-            self._fail(step, EngineError(f"internal error: {e!r}"), started, recorded=False)
-            raise
-        self._tell(step, time.monotonic() - started)
-        self._over(step, recorded=True)
-
-    def _tell(self, step: Step, seconds: float) -> None:
+            error = e if isinstance(e, EngineError) else EngineError(f"internal error: {e!r}")
+            self.fail(step, error, started)
+            self._over(step, recorded=isinstance(e, InitError))
+            if error is not e:
+                raise
+            raise StoppedError from e
         if _counts(step):
-            self.counts[step.op] = self.counts.get(step.op, 0) + 1
+            self.count(step.op)
         if step.resource.custom or step.resource.type == STACK_TYPE:
-            self.reporter.after(step, step.op, seconds)
+            self.report.after(step, time.monotonic() - started)
+        self._over(step, recorded=True)
 
     def _over(self, step: Step, *, recorded: bool) -> None:
         if not self.preview:
@@ -245,24 +230,22 @@ class Executor:
         elif recorded:
             step.settle()
 
-    def report_failure(self, step: Step, error: EngineError, started: float) -> None:
-        prefix = "Preview failed: " if self.preview else ""
-        self.reporter.diagnostic("error", f"{prefix}{error}", step.urn)
-        if self.preview:
-            return
-        creating = step.op in ("create", "create-replacement")
-        if isinstance(error, ProviderError) and not isinstance(error, InitError) and not creating:
-            self.maybe_corrupt = True
-        self.reporter.failed(step, time.monotonic() - started)
+    def count(self, op: str) -> None:
+        with self._slots:
+            self.counts[op] += 1
 
-    def _fail(self, step: Step, error: EngineError, started: float, *, recorded: bool) -> None:
-        self.report_failure(step, error, started)
-        self._over(step, recorded=recorded)
+    def fail(self, step: Step, error: EngineError, started: float) -> None:
+        """What went wrong with a step is said; nothing more starts, unless its resource was only protected."""
+        self.report.diagnostic("error", f"{'Preview failed: ' if self.preview else ''}{error}", step.urn)
+        if not self.preview:
+            creating = step.op in ("create", "create-replacement")
+            if isinstance(error, ProviderError) and not isinstance(error, InitError) and not creating:
+                self.maybe_corrupt = True
+            self.report.failed(step, time.monotonic() - started)
         if isinstance(error, ProtectedError):
             self.saw_error = True
         else:
             self.stop("failed")
-        raise StoppedError from error
 
 
 def _counts(step: Step) -> bool:

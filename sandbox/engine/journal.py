@@ -68,11 +68,10 @@ class Journal:
         if changed:
             self.changed()
 
-    def replace_base(self, resources: list[Resource]) -> None:
+    def replace_base(self, base: Snapshot) -> None:
         """After a refresh: the base is what was read."""
         with self._lock:
-            self._base = Snapshot(resources, self._base.pending, self._base.metadata)
-            self._done = set()
+            self._base, self._done = base, set()
         self.changed()
 
     def changed(self) -> None:

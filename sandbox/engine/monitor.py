@@ -73,7 +73,7 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
             config={k: e.text for k, e in self._target.config.items()},
             configSecretKeys=[k for k, e in self._target.config.items() if e.secret],
             dryRun=self._executor.preview,
-            parallel=self._executor.options.parallel,
+            parallel=self._executor.parallel,
             supportedFeatures=FEATURES,
         )
 
@@ -208,7 +208,7 @@ class Engine(engine_grpc.EngineServicer):  # type: ignore[misc,name-defined]
     def Log(self, request: Any, context: Any) -> Any:
         severity = self._SEVERITIES[request.severity]
         if severity != "debug" and not request.ephemeral and not self._executor.stopped.is_set():
-            self._executor.reporter.diagnostic(severity, request.message, request.urn)
+            self._executor.report.diagnostic(severity, request.message, request.urn)
         return empty_pb2.Empty()
 
     def RequirePulumiVersion(self, request: Any, context: Any) -> Any:
@@ -224,8 +224,7 @@ def _guarded(executor: Executor, context: Any) -> Iterator[None]:
     except StoppedError:
         context.abort(grpc.StatusCode.UNAVAILABLE, "the resource monitor is shutting down")
     except RefusedError as e:
-        executor.reporter.diagnostic("error", str(e))
-        executor.stop("refused")
+        executor.refuse("", str(e))
         context.abort(grpc.StatusCode.UNAVAILABLE, str(e))
     except EngineError as e:
         context.abort(grpc.StatusCode.UNKNOWN, str(e))

@@ -7,8 +7,7 @@ Source of the rules: pkg/resource/deploy/step_generator.go in pulumi/pulumi, hel
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from sandbox.engine.state import Resource, Snapshot, copied, provider_urn
@@ -46,13 +45,11 @@ class Planner:
         base: Snapshot,
         *,
         preview: bool = False,
-        replace: Iterable[str] = (),
         notify: Callable[[str, str, str], None] = lambda severity, urn, message: None,
     ) -> None:
         self.base = base
         self.preview = preview
         self._notify = notify
-        self._replace_targets = [re.compile(_glob(urn)) for urn in replace]
         self.olds: dict[str, Resource] = {r.urn: r for r in base.resources if not r.delete}
         self._seen: set[str] = set()  # URNs registered or read
         self._kept: set[Resource] = set()  # what of the base this deployment goes on with
@@ -72,8 +69,7 @@ class Planner:
         if goal.custom and goal.import_id and not known:
             return (yield from self._import(goal, old, recreating))
         new = copied(goal)
-        targeted = any(target.fullmatch(goal.urn) for target in self._replace_targets)
-        if old is None or recreating or old.external or targeted:
+        if old is None or recreating or old.external:
             new.inputs = yield from self._check(new, {}, goal.inputs)
         else:
             wanted = with_ignored(goal.inputs, old.inputs, goal.ignore_changes)
@@ -88,12 +84,12 @@ class Planner:
             return [Step("replace", goal.urn, old, new), last]
         if old.external and goal.custom:
             return _over(goal.urn, "create-replacement", old, new)
-        return (yield from self._from_diff(goal, old, new, targeted))
+        return (yield from self._from_diff(goal, old, new))
 
-    def _from_diff(self, goal: Goal, old: Resource, new: Goal, targeted: bool) -> Plan:
-        diff = yield from self._diff(goal, old, new, targeted)
+    def _from_diff(self, goal: Goal, old: Resource, new: Goal) -> Plan:
+        diff = yield from self._diff(goal, old, new)
         if old.pending_replacement or (diff.changes and diff.replace):
-            return (yield from self._replacement(goal, old, new, diff, targeted))
+            return (yield from self._replacement(goal, old, new, diff))
         if diff.changes or old.init_errors:
             return [
                 Step("update", goal.urn, old, new, [], diff.diffs, diff.detailed, ignore_changes=goal.ignore_changes)
@@ -141,7 +137,7 @@ class Planner:
             yield Step("import", goal.urn, old, found)
         new = copied(goal, inputs=with_ignored(goal.inputs, found.inputs, goal.ignore_changes))
         new.inputs = yield from self._check(new, found.inputs, new.inputs)
-        steps = yield from self._from_diff(goal, found, new, False)
+        steps = yield from self._from_diff(goal, found, new)
         return [s for s in steps if s.op != "same"]
 
     # -- asking
@@ -152,9 +148,7 @@ class Planner:
             raise CheckError(new.urn, *refusals)
         return dict(inputs)
 
-    def _diff(self, goal: Goal, old: Resource, new: Resource, targeted: bool) -> Generator[Question, Any, DiffAnswer]:
-        if targeted:
-            return DiffAnswer(True, replaces=["id"])
+    def _diff(self, goal: Goal, old: Resource, new: Resource) -> Generator[Question, Any, DiffAnswer]:
         if goal.deleted_with in self._replaced:
             return DiffAnswer(True, replaces=["deletedWith"])
         answer: DiffAnswer
@@ -175,7 +169,7 @@ class Planner:
         answer: DiffAnswer = yield ConfigDiff(old, new)
         return answer.replace
 
-    def _replacement(self, goal: Goal, old: Resource, new: Goal, diff: DiffAnswer, targeted: bool) -> Plan:
+    def _replacement(self, goal: Goal, old: Resource, new: Goal, diff: DiffAnswer) -> Plan:
         if new.protect and old.protect:
             message = f'unable to replace resource "{goal.urn}"\nas it is currently marked for protection. {UNPROTECT}'
             if not self.preview:
@@ -186,7 +180,7 @@ class Planner:
             if not self.preview:
                 raise CheckError(goal.urn, message)
             self._notify("warning", goal.urn, message)
-        if goal.custom and not targeted:
+        if goal.custom:
             new.inputs = yield from self._check(new, {}, goal.inputs)
 
         def step(op: str, *, logical: bool, condemns_old: bool = False) -> Step:
@@ -232,18 +226,11 @@ class Planner:
         return sorted(steps[::-1], key=lambda step: step.resource.deleted_with != root.urn)
 
     # -- the end
-    def deletions(self, *, exclude_protected: bool = False) -> list[Step]:
-        """What the program no longer has, and what replacements left behind: newest first. With `exclude_protected`
-        protected resources, and all they need, come before that as `same`."""
-        stay: list[Step] = []
+    def deletions(self) -> list[Step]:
+        """What the program no longer has, and what replacements left behind: newest first."""
         steps: list[Step] = []
-        needed: set[str] = set()
         for r in reversed(self.base.resources):
             if r in (self._deleted_early if r.delete else self._kept):
-                continue
-            if exclude_protected and not r.delete and (r.protect or r.urn in needed):
-                needed |= r.needs()
-                stay.append(Step("same", r.urn, r, copied(r)))
                 continue
             self.going.add(r)
             if r.delete:
@@ -252,7 +239,7 @@ class Planner:
                 steps.append(Step("remove-pending-replace", r.urn, r, logical=False))
             else:
                 steps.append(Step("discard" if r.external else "delete", r.urn, r))
-        return stay[::-1] + steps
+        return steps
 
 
 def _protected_dependent(urn: str, root: str) -> CheckError:
@@ -260,11 +247,6 @@ def _protected_dependent(urn: str, root: str) -> CheckError:
         f'unable to replace resource "{urn}" as part of replacing "{root}" as it is currently marked for protection. '
     )
     return CheckError(root, f'{text}{UNPROTECT}, or use the command:\n`pulumi state unprotect "{urn}"`')
-
-
-def _glob(target: str) -> str:
-    """The pattern of a `--replace`: `*` stands for anything but a colon, `**` for anything."""
-    return re.escape(target).replace(r"\*\*", ".*").replace(r"\*", "[^:]*")
 
 
 def _over(urn: str, op: str, old: Resource, new: Resource) -> list[Step]:

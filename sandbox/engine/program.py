@@ -62,10 +62,10 @@ class Program:
     def exit_code(self) -> int | None:
         return self._process.returncode
 
-    def failure(self) -> str:
+    def failure(self) -> list[str]:
         """What is to be said about a program that failed; nothing when it said so itself."""
         text = f"an unhandled error occurred: program exited with non-zero exit code: {self.exit_code}"
-        return "" if self.exit_code == REPORTED else text
+        return [] if self.exit_code == REPORTED else [text]
 
     def kill(self) -> None:
         process = self._process

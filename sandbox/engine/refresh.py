@@ -24,34 +24,36 @@ class Refresh:
 
     def run(self) -> None:
         """Reads every object of the state; the state then holds what was read, without what is gone."""
-        base = self._executor.planner.base
-        results: dict[Resource, Resource | None] = {}
-        with ThreadPoolExecutor(self._executor.options.parallel) as pool:
-            for old, new in zip(base.resources, pool.map(lambda r: self._refreshed(r), base.resources), strict=True):
-                results[old] = new
-        resources = without_missing([r for r in results.values() if r is not None])
-        self._executor.rebase(Snapshot(resources, base.pending, base.metadata))
+        executor = self._executor
+        base = executor.base
+        with ThreadPoolExecutor(executor.parallel) as pool:
+            found = [r for r in pool.map(self._refreshed, base.resources) if r is not None]
+        read = Snapshot(without_missing(found), base.pending, base.metadata)
+        if not executor.preview:
+            executor.journal.replace_base(read)
+        executor.rebase(read)
 
     def _refreshed(self, old: Resource) -> Resource | None:
         """The resource as read, None when it is gone; on an error the resource as it was."""
+        executor, started = self._executor, time.monotonic()
         step = Step("refresh", old.urn, old, old, logical=False)
-        started = time.monotonic()
-        self._executor.reporter.before(step)
+        executor.report.before(step)
         op = "same"
         try:
-            if self._executor.stopped.is_set():
+            if executor.stopped.is_set():
                 return old
             if old.provider:
-                self._executor.instances.get(old.provider)
+                executor.instances.get(old.provider)
             if old.custom and not old.is_provider and not old.pending_replacement:  # that one is known to be gone
                 op = self._reread(step, old)
         except EngineError as e:
-            self._executor.report_failure(step, e, started)
-            self._executor.stop("failed")
+            executor.fail(step, e, started)
             return old
-        if self._counted and not old.is_default_provider:
-            self._executor.counts[op] = self._executor.counts.get(op, 0) + 1
-        self._executor.reporter.after(step, op if self._counted else "refresh", time.monotonic() - started)
+        if self._counted:
+            step.op = op
+            if not old.is_default_provider:
+                executor.count(op)
+        executor.report.after(step, time.monotonic() - started)
         return step.new
 
     def _reread(self, step: Step, old: Resource) -> str:
@@ -70,7 +72,7 @@ class Refresh:
             new.inputs = found.inputs
         if found.init_errors:
             reasons = "\n* ".join(["Refreshed resource is in an unhealthy state:", *found.init_errors])
-            self._executor.reporter.diagnostic("warning", reasons, old.urn)
+            self._executor.report.diagnostic("warning", reasons, old.urn)
         if old.external:
             return "same" if equal(old.outputs, new.outputs) else "update"
         diff = instances.diff(new, new, old.inputs, tuple(old.ignore_changes))

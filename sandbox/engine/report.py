@@ -7,65 +7,106 @@ pulumi/pulumi. Secrets are blinded.
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
 
-from sandbox.engine.display import Display, masked
+from sandbox.engine import display
 from sandbox.engine.state import Resource
 from sandbox.engine.steps import Step
-from sandbox.engine.values import DESCEND, blinded, rebuilt
+from sandbox.engine.values import DESCEND, Properties, blinded, rebuilt
 
 _TCP = "tcp://"
 _LISTENER_SECONDS = 10
 
 
 class Report:
-    """Is told what happens; keeps what `preview --json` shows."""
+    """Is told what happens. `log`: the event log's file, or the listener (`tcp://host:port`) it is streamed to.
 
-    def __init__(self, log: EventLog, display: Display, *, preview: bool) -> None:
-        self.log, self.display, self.preview = log, display, preview
+    `quiet`: nothing is printed, as the command's output is JSON. Texts of `secrets` are masked wherever they stand.
+    """
+
+    def __init__(self, log: str | None, secrets: list[str], *, preview: bool, quiet: bool, colour: bool) -> None:
+        self._preview, self._quiet, self._colour = preview, quiet, colour
+        self._secrets = sorted(secrets, key=len, reverse=True)  # one may be part of another
+        self._log = _opened(log)
+        self._sequence = 0
+        self._lock = threading.Lock()
         self._diagnostics: list[dict[str, Any]] = []
         self._steps: list[Step] = []
-        self._lock = threading.Lock()
 
     def before(self, step: Step) -> None:
-        if self.log.wanted:
-            self.log.add("resourcePreEvent", {"metadata": _step_json(step, step.op), "planning": self.preview})
+        self._step_event("resourcePreEvent", step)
         if step.op not in ("create-replacement", "delete-replaced") and not step.resource.is_default_provider:
-            with self._lock:
-                self._steps.append(step)
+            self._steps.append(step)
 
-    def after(self, step: Step, op: str, seconds: float) -> None:
-        if self.log.wanted:
-            self.log.add("resOutputsEvent", {"metadata": _step_json(step, op), "planning": self.preview})
-        if seconds >= 0:
-            self.display.after(step, op, seconds)
+    def after(self, step: Step, seconds: float) -> None:
+        self.outputs(step)
+        self._print(display.operation(step, seconds, preview=self._preview))
+
+    def outputs(self, step: Step) -> None:
+        """The step's resource has outputs."""
+        self._step_event("resOutputsEvent", step)
 
     def failed(self, step: Step, seconds: float) -> None:
-        if self.log.wanted:
-            self.log.add("resOpFailedEvent", {"metadata": _step_json(step, step.op), "status": 0, "steps": 0})
-        self.display.failed(step, seconds)
+        self._step_event("resOpFailedEvent", step, status=0, steps=0)
+        self._print(display.failure(step, seconds))
 
     def diagnostic(self, severity: str, message: str, urn: str = "") -> None:
         body = {"message": message.removesuffix("\n") + "\n", "severity": severity} | ({"urn": urn} if urn else {})
-        self.log.add("diagnosticEvent", body | {"color": "never"})
-        with self._lock:
-            self._diagnostics.append(body)
-        self.display.diagnostic(severity, message, urn)
+        self.event("diagnosticEvent", body | {"color": "never"})
+        self._diagnostics.append(body)
+        self._print(display.diagnostic(severity, message, urn))
+
+    def summary(self, summary: dict[str, Any], old: Properties, new: Properties, seconds: float) -> None:
+        """`old` and `new`: the Stack's outputs."""
+        self.event("summaryEvent", summary)
+        self._print(display.summary(summary["resourceChanges"], old, new, seconds, preview=self._preview))
 
     def document(self, config: dict[str, str], changes: dict[str, int]) -> dict[str, Any]:
         """What `preview --json` prints."""
         out: dict[str, Any] = {"config": config} if config else {}
         out |= {"steps": [_step_document(s) for s in self._steps], "changeSummary": changes}
-        if self._diagnostics:
-            out["diagnostics"] = [
-                d | {"message": f"{d['severity']}: {d['message']}"} if d["severity"] in ("error", "warning") else d
-                for d in self._diagnostics
-            ]
-        return out
+        loud = {"error", "warning"}
+        told = [
+            d | {"message": f"{d['severity']}: {d['message']}"} if d["severity"] in loud else d
+            for d in self._diagnostics
+        ]
+        return out | ({"diagnostics": told} if told else {})
+
+    def event(self, kind: str, body: dict[str, Any]) -> None:
+        if self._log is None:
+            return
+        masked = rebuilt(body, lambda v: self._masked(v) if isinstance(v, str) else DESCEND)
+        with self._lock:
+            event = {"sequence": self._sequence, "timestamp": int(time.time()), kind: masked}
+            self._sequence += 1
+            self._log.write(json.dumps(event, separators=(",", ":")) + "\n")
+
+    def close(self) -> None:
+        self.event("cancelEvent", {})
+        if self._log is not None:
+            self._log.close()
+
+    def _step_event(self, kind: str, step: Step, **more: Any) -> None:
+        if self._log is not None:
+            self.event(kind, {"metadata": _step_json(step, "diffKind"), "planning": self._preview, **more})
+
+    def _print(self, lines: display.Lines) -> None:
+        for mark, text in () if self._quiet else lines:
+            colour = display.COLOURS.get(mark) if self._colour else None
+            line = self._masked(text)
+            with self._lock:
+                sys.stdout.write(f"\x1b[{colour}m{line}\x1b[0m\n" if colour else f"{line}\n")
+                sys.stdout.flush()
+
+    def _masked(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        return text
 
 
 def _state_json(r: Resource | None) -> dict[str, Any] | None:
@@ -79,71 +120,27 @@ def _state_json(r: Resource | None) -> dict[str, Any] | None:
     return out | {"initErrors": r.init_errors or None}
 
 
-def _step_json(step: Step, op: str) -> dict[str, Any]:
-    return {
-        "op": op,
-        "urn": step.urn,
-        "type": step.resource.type,
-        "old": _state_json(step.old),
-        "new": _state_json(step.new),
-        "keys": step.keys or None,
-        "diffs": step.diffs or None,
-        "detailedDiff": _details(step, "diffKind") or None,
-        "logical": step.logical,
-        "provider": step.resource.provider,
-    }
+def _step_json(step: Step, kind: str) -> dict[str, Any]:
+    """`kind`: what the kind of a property's change is called there."""
+    r, old, new = step.resource, _state_json(step.old), _state_json(step.new)
+    out = {"op": step.op, "urn": step.urn, "type": r.type, "old": old, "new": new, "logical": step.logical}
+    details = {p: {kind: c.kind, "inputDiff": c.input} for p, c in (step.detailed or {}).items()}
+    why = {"keys": step.keys or None, "diffs": step.diffs or None, "detailedDiff": details or None}
+    return out | why | {"provider": r.provider}
 
 
 def _step_document(step: Step) -> dict[str, Any]:
     """A step as `preview --json` lists it."""
-    event = _step_json(step, step.op)
+    event = _step_json(step, "kind")
     names = {"old": "oldState", "new": "newState", "diffs": "diffReasons", "keys": "replaceReasons"}
-    out = {names.get(k, k): event[k] for k in ("op", "urn", "provider", *names) if event[k] is not None}
-    if step.detailed:
-        out["detailedDiff"] = _details(step, "kind")
-    return out
+    listed = ("op", "urn", "provider", *names, "detailedDiff")
+    return {names.get(k, k): event[k] for k in listed if event[k] is not None}
 
 
-def _details(step: Step, kind: str) -> dict[str, Any]:
-    return {p: {kind: c.kind, "inputDiff": c.input} for p, c in (step.detailed or {}).items()}
-
-
-# -- the event log --------------------------------------------------------------------------------------------------
-class EventLog:
-    """Appends to a file or streams to a listener (`tcp://host:port`); None: nowhere.
-
-    Texts of `secrets` are masked wherever they stand in a value or message.
-    """
-
-    def __init__(self, target: str | None, secrets: list[str]) -> None:
-        self._secrets = secrets
-        self._sink: _Stream | IO[str] | None = None
-        if target and target.startswith(_TCP):
-            self._sink = _Stream(target.removeprefix(_TCP))
-        elif target:
-            self._sink = Path(target).open("a", buffering=1, encoding="utf-8")  # noqa: SIM115 - closed by close()
-        self._sequence = 0
-        self._lock = threading.Lock()
-
-    @property
-    def wanted(self) -> bool:
-        return self._sink is not None
-
-    def add(self, kind: str, body: dict[str, Any]) -> None:
-        if self._sink is None:
-            return
-        with self._lock:
-            event = {"sequence": self._sequence, "timestamp": int(time.time()), kind: rebuilt(body, self._masked)}
-            self._sequence += 1
-            self._sink.write(json.dumps(event, separators=(",", ":")) + "\n")
-
-    def _masked(self, value: Any) -> Any:
-        return masked(value, self._secrets) if isinstance(value, str) else DESCEND
-
-    def close(self) -> None:
-        if self._sink is not None:
-            self.add("cancelEvent", {})
-            self._sink.close()
+def _opened(log: str | None) -> _Stream | IO[str] | None:
+    if log and log.startswith(_TCP):
+        return _Stream(log.removeprefix(_TCP))
+    return Path(log).open("a", buffering=1, encoding="utf-8") if log else None
 
 
 class _Stream:
@@ -159,9 +156,7 @@ class _Stream:
         event = wire.load("events_pb2").EventRequest
         requests = (event(event=line) for line in iter(self._queue.get, None))
         self._call = wire.load("events_pb2_grpc").EventsStub(self._channel).StreamEvents.future(requests)
-
-    def write(self, line: str) -> None:
-        self._queue.put(line)
+        self.write = self._queue.put
 
     def close(self) -> None:
         """Send what is left. A listener that has gone loses its events, and nothing else."""

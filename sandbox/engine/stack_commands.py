@@ -16,7 +16,7 @@ from sandbox.engine.config import StackConfig
 from sandbox.engine.errors import EngineError, RefusedError
 from sandbox.engine.secrets import Crypter
 from sandbox.engine.state import problems
-from sandbox.engine.urns import STACK_TYPE
+from sandbox.engine.urns import STACK_TYPE, name_of
 from sandbox.engine.values import DESCEND, SECRET_SIG, SIG, plain, rebuilt
 from sandbox.engine.workspace import Workspace
 
@@ -34,7 +34,7 @@ def init(a: Arguments) -> None:
     store.create()
     if not a.has("--no-select"):
         here.select(store.name)
-    a.print(f"Created stack '{store.name}'")
+    a.answer(f"Created stack '{store.name}'")
 
 
 def select(a: Arguments) -> None:
@@ -47,37 +47,25 @@ def select(a: Arguments) -> None:
 
 def show(a: Arguments) -> None:
     store = Workspace(a).store()
-    if a.has("--show-name"):
-        a.print(store.name)
-        return
     resources = store.raw().get("resources") or []
-    a.print(f"Current stack is {store.name}:\nCurrent stack resources ({len(resources)}):")
-    for r in resources:
-        a.print(f"    {r['type']}  {r['urn'].rsplit('::', 1)[-1]}")
+    rows = [f"Current stack is {store.name}:", f"Current stack resources ({len(resources)}):"]
+    rows += [f"    {r['type']}  {name_of(r['urn'])}" for r in resources]
+    a.answer(store.name if a.has("--show-name") else "\n".join(rows))
 
 
 def ls(a: Arguments) -> None:
     here = Workspace(a)
     own = here.project.name
-    projects = here.backend.projects() if a.has("--all") else [own]
-    stores = [StackStore(here.backend, project, name) for project in projects for name in here.backend.names(project)]
-    rows = [_row(s, s.name if s.project == own else s.full_name) for s in stores]
-    for row in rows:
-        row["current"] = row["name"] == here.selected
-    if a.has("--json"):
-        a.print_json(rows)
-        return
-    a.print(f"{'NAME':20} RESOURCE COUNT")
-    for row in rows:
-        a.print(f"{row['name'] + ('*' if row['current'] else ''):20} {row.get('resourceCount', 'n/a')}")
-
-
-def _row(store: StackStore, name: str) -> dict[str, Any]:
-    resources = store.raw().get("resources")
-    row: dict[str, Any] = {"name": name, "current": False, "updateInProgress": bool(store.locks())}
-    if resources is None:
-        return row
-    return row | {"lastUpdate": _time(store.path.stat().st_mtime), "resourceCount": len(resources)}
+    rows = []
+    for store in here.backend.stores("*" if a.has("--all") else own):
+        name = store.name if store.project == own else store.full_name
+        row: dict[str, Any] = {"name": name, "current": name == here.selected, "updateInProgress": bool(store.locks())}
+        resources = store.raw().get("resources")
+        if resources is not None:
+            row |= {"lastUpdate": _time(store.path.stat().st_mtime), "resourceCount": len(resources)}
+        rows.append(row)
+    lines = [f"{r['name'] + '*' * r['current']:20} {r.get('resourceCount', 'n/a')}" for r in rows]
+    a.answer("\n".join([f"{'NAME':20} RESOURCE COUNT", *lines]), rows)
 
 
 def rm(a: Arguments) -> None:
@@ -95,7 +83,7 @@ def rm(a: Arguments) -> None:
         here.config().path.unlink(missing_ok=True)
     if here.selected == store.name:
         here.select(None)
-    a.print(f"Stack '{store.name}' has been removed!")
+    a.answer(f"Stack '{store.name}' has been removed!")
 
 
 def output(a: Arguments) -> None:
@@ -104,19 +92,13 @@ def output(a: Arguments) -> None:
         name = a.positional[0]
         if name not in found:
             raise EngineError(f"current stack does not have output property '{name}'")
-        if a.has("--json"):
-            a.print_json(found[name])
-        else:
-            a.print(_text(found[name]))
-    elif a.has("--json"):
-        a.print_json(found)
-    elif not found:
-        a.print("Current stack outputs (0):\n    No output values currently in this stack")
-    else:
-        width = max(len("OUTPUT"), *map(len, found))
-        a.print(f"Current stack outputs ({len(found)}):\n    {'OUTPUT':{width}}  VALUE")
-        for key, value in found.items():
-            a.print(f"    {key:{width}}  " + _text(value).replace("\n", f"\n    {'':{width}}  "))
+        a.answer(_text(found[name]), found[name])
+        return
+    width = max(map(len, ["OUTPUT", *found]))
+    rows = [f"Current stack outputs ({len(found)}):", f"    {'OUTPUT':{width}}  VALUE"]
+    for key, value in found.items():
+        rows.append(f"    {key:{width}}  " + _text(value).replace("\n", f"\n    {'':{width}}  "))
+    a.answer("\n".join(rows), found)
 
 
 def outputs(store: StackStore, *, reveal: bool) -> dict[str, Any]:
@@ -145,7 +127,7 @@ def export(a: Arguments) -> None:
     if file := a.get("--file"):
         Path(file).write_text(text + "\n", "utf-8")
     else:
-        a.print(text)
+        a.answer(text)
 
 
 def import_(a: Arguments) -> None:
@@ -155,7 +137,7 @@ def import_(a: Arguments) -> None:
     text = Path(file).read_text("utf-8") if file else sys.stdin.read()
     with store.lock():
         import_document(store, here.config().crypter(), text, force=a.has("--force"))
-    a.print("Import complete.")
+    a.answer("Import complete.")
 
 
 def import_document(store: StackStore, crypter: Crypter, text: str, *, force: bool) -> None:
@@ -186,11 +168,8 @@ def history(a: Arguments) -> None:
     if size := a.number("--page-size", 0):
         start = (a.number("--page", 1) - 1) * size
         entries = entries[start : start + size]
-    if a.has("--json"):
-        a.print_json(entries)
-        return
-    for e in entries:
-        a.print(f"Version: {e['version']}\nUpdateKind: {e['kind']}\nStatus: {e['result']}\nMessage: {e['message']}\n")
+    text = "Version: {version}\nUpdateKind: {kind}\nStatus: {result}\nMessage: {message}\n"
+    a.answer("\n".join(text.format(**e) for e in entries), entries)
 
 
 def remembered(store: StackStore, config: StackConfig, *, reveal: bool) -> list[dict[str, Any]]:
@@ -211,4 +190,4 @@ def _time(seconds: float) -> str:
 def cancel(a: Arguments) -> None:
     store = Workspace(a).store()
     store.cancel()
-    a.print(f"The currently running update for '{store.name}' has been canceled!")
+    a.answer(f"The currently running update for '{store.name}' has been canceled!")

@@ -25,11 +25,11 @@ def test_an_option_given_twice_keeps_its_order_and_counts_last() -> None:
     ("line", "message"),
     [
         ("up --target u", "option --target: not supported by the embedded engine"),
-        ("up --nonsense", "unknown flag: --nonsense (of `pulumi up`)"),
+        ("up --nonsense", "option --nonsense: not supported by the embedded engine"),
         ("up --message", "flag needs an argument: --message"),
         ("preview extra", "`pulumi preview` takes 0 argument(s), not 'extra'"),
         ("config get a b", "`pulumi config get` takes 1 argument(s), not 'a b'"),
-        ("upp", 'unknown command "upp" for "pulumi"'),
+        ("upp", "command `pulumi upp`: not supported"),
         ("stack rename x", "command `pulumi stack rename`: not supported"),
         ("config refresh", "command `pulumi config refresh`: not supported"),
         ("--stack dev", "a command is expected"),

@@ -139,8 +139,9 @@ def test_errors_are_those_the_sdk_knows(make: Callable[[str], auto.Stack], tmp_p
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
+        (["preview", "--replace", "x"], "option --replace: not supported by the embedded engine", 1),
         (["up", "--target", "x"], "option --target: not supported by the embedded engine", 1),
-        (["up", "--nonsense"], "unknown flag: --nonsense", 1),
+        (["up", "--nonsense"], "option --nonsense: not supported", 1),
         (["up"], "--yes or --skip-preview or --preview-only must be passed in", 2),
         (["policy", "ls"], "command `pulumi policy ls`: not supported", 1),
         (["stack", "init", "a b"], "a stack name may hold", 1),
@@ -156,20 +157,3 @@ def test_what_is_wrong_on_the_command_line_is_said(
         stack.workspace.pulumi_command.run(arguments, stack.workspace.work_dir, stack.workspace.env_vars)
     assert f"error: {message}" in str(e.value)
     assert f"code: {code}\n" in str(e.value)
-
-
-def test_destroy_leaves_what_is_protected_and_what_it_needs_when_asked(make: Callable[[str], auto.Stack]) -> None:
-    stack = make("dev")
-    stack.set_all_config(
-        {
-            "size": auto.ConfigValue("ab"),
-            "protect": auto.ConfigValue("true"),
-            "password": auto.ConfigValue("hidden", secret=True),
-        }
-    )
-    stack.up()
-    with pytest.raises(auto.CommandError, match="cannot be deleted"):
-        stack.destroy()
-    stack.destroy(exclude_protected=True)
-    left = [r["urn"].rsplit("::", 1)[-1] for r in stack.export_stack().deployment["resources"]]  # type: ignore[index]
-    assert sorted(left) == ["a", "b", "default", "demo-dev"]

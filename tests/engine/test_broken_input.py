@@ -84,7 +84,7 @@ def test_a_wrong_passphrase_is_refused(puppet: Puppet, phrase: str | None, messa
 @pytest.mark.parametrize(
     ("argv", "code", "message"),
     [
-        (["up", "--nonsense"], 1, "unknown flag: --nonsense"),
+        (["up", "--nonsense"], 1, "option --nonsense: not supported"),
         (["upp"], 1, "upp"),
         (["preview", "extra", "--stack", "dev"], 1, "extra"),
         (["preview", "--stack", "nope"], 6, "no stack named 'nope' found"),

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from sandbox.engine.executor import Executor, Options, StoppedError
+from sandbox.engine.executor import Executor, StoppedError
 from sandbox.engine.journal import Journal
 from sandbox.engine.state import Snapshot
 from sandbox.engine.steps import Goal
@@ -17,7 +17,7 @@ from sandbox.engine.steps import Goal
 def test_it_is_not_idle_while_a_registration_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     """What ends a deployment closes the providers next, and gRPC does not survive a call that begins meanwhile."""
     base = Snapshot()
-    executor = Executor(base, Options(), Mock(), Journal(base, Mock()), Mock())
+    executor = Executor(base, Mock(), Journal(base, Mock()), Mock(), preview=False, parallel=16)
     asked, told, idle = threading.Event(), threading.Event(), threading.Event()
 
     def answer(question: object) -> tuple[dict[str, Any], list[Any]]:

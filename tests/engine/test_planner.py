@@ -233,13 +233,6 @@ def test_deletions_come_newest_first_and_leave_pending_ones_of_earlier_runs() ->
     assert ops(planner.deletions()) == ["delete-replaced d", "discard c", "remove-pending-replace b", "delete a"]
 
 
-def test_protected_resources_stay_with_all_they_need() -> None:
-    a, b = old("a"), old("b", dependencies=[urn("a")], protect=True)
-    planner = Planner(Snapshot([a, b, old("c", deleted_with=urn("b")), old("d", dependencies=[urn("b")])]))
-    assert ops(planner.deletions(exclude_protected=True)) == ["same a", "same b", "delete d", "delete c"]
-    assert {r.name for r in planner.going} == {"c", "d"}  # so c is deleted by itself
-
-
 def test_waves_delete_dependents_first_and_the_unrelated_last() -> None:
     a, b, lone = old("a"), old("b", dependencies=[urn("a")]), old("k")
     steps = [Step("delete", r.urn, r) for r in (a, b, lone)]

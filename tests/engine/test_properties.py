@@ -36,7 +36,6 @@ COMMANDS = [("up",)] * 6 + [
     ("refresh",),
     ("preview",),
     ("destroy",),
-    ("destroy", "--exclude-protected"),
 ]
 METHODS = [("init",), ("read",), ("update",), ("delete",), ("create",), ("create", "update", "delete")]
 

@@ -136,20 +136,23 @@ def test_a_state_that_cannot_be_trusted_is_refused_and_left_alone(
 
 
 def test_the_lock_names_its_holder_and_only_cancel_clears_it(store: StackStore) -> None:
-    lock = store.lock()
-    holder = json.loads(lock.path.read_text("utf-8"))
-    with pytest.raises(EngineError) as e:
-        store.lock()
-    text = str(e.value)
-    assert text.startswith("the stack is currently locked by 1 lock(s).")
-    assert all(str(holder[k]) in text for k in ("username", "hostname", "pid", "timestamp"))
-    assert "process is gone" not in text
-    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    lock.path.write_text(json.dumps(holder | {"pid": int(ended.stdout)}))
-    with pytest.raises(EngineError, match="that process is gone, so nothing will release it"):
-        store.lock()
-    store.cancel()
-    store.lock().release()
+    with store.lock():
+        (path,) = store.locks()
+        holder = json.loads(path.read_text("utf-8"))
+        with pytest.raises(EngineError) as e, store.lock():
+            pass
+        text = str(e.value)
+        assert text.startswith("the stack is currently locked by 1 lock(s).")
+        assert all(str(holder[k]) in text for k in ("username", "hostname", "pid", "timestamp"))
+        assert "process is gone" not in text
+        ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+        path.write_text(json.dumps(holder | {"pid": int(ended.stdout)}))
+        with pytest.raises(EngineError, match="that process is gone, so nothing will release it"), store.lock():
+            pass
+        assert store.locks() == [path]
+        store.cancel()
+        with store.lock():
+            pass
     assert store.locks() == []
 
 
@@ -160,9 +163,9 @@ def test_four_processes_never_hold_the_lock_together(store: StackStore, tmp_path
         "from sandbox.engine.errors import EngineError\n"
         "s=StackStore(Backend(sys.argv[1]),'p','dev'); held=pathlib.Path(sys.argv[2])\n"
         "for _ in range(10):\n"
-        "    try: lock=s.lock()\n"
-        "    except EngineError: time.sleep(0.005); continue\n"
-        "    held.mkdir(); time.sleep(0.002); held.rmdir(); lock.release()\n"
+        "    try:\n"
+        "        with s.lock(): held.mkdir(); time.sleep(0.002); held.rmdir()\n"
+        "    except EngineError: time.sleep(0.005)\n"
     )
     command = [sys.executable, "-c", code, f"file://{tmp_path}/state", str(tmp_path / "held")]
     running = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(4)]
@@ -200,30 +203,30 @@ def test_setting_a_value_leaves_the_rest_of_the_file_alone(project: Project) -> 
         "      arn: x/1\n      flow: {a: [1, 2]}\n      list:\n        - 'q'\n\n# end\n"
     )
     config = StackConfig(project, "dev")
-    config.set("p:services", "a-b.arn", "x/2", secret=False)
-    config.set("p:name", None, "n: 1", secret=False)
+    config.set(config.place("p:services.a-b.arn", path=True), "x/2", secret=False)
+    config.set(["p:name"], "n: 1", secret=False)
     config.save()
     assert path.read_text() == (
         "# ours\nencryptionsalt: v1:YWJj:v1:a:b\n"
         "config:\n  aws:region: us-west-2  # where\n  p:name: 'n: 1'\n  p:services:\n"
         "    # 1\n    a-b:\n      arn: x/2\n      flow: {a: [1, 2]}\n      list:\n        - 'q'\n\n# end\n"
     )
-    config.remove("p:name", None)
-    config.remove("p:services", "a-b.list[0]")
+    config.remove(["p:name"])
+    config.remove(config.place("p:services.a-b.list[0]", path=True))
     config.save()
     assert "list: []" in path.read_text()
-    config.remove("p:services", None)
-    config.remove("aws:region", None)
-    config.remove("p:never", "was.there")
+    config.remove(["p:services"])
+    config.remove(["aws:region"])
+    config.remove(config.place("p:never.was.there", path=True))
     config.save()
     assert path.read_text() == "# ours\nencryptionsalt: v1:YWJj:v1:a:b\n"
 
 
 def test_a_fresh_stack_gets_its_salt_first(project: Project) -> None:
     config = StackConfig(project, "dev")
-    config.set("p:b", None, "1", secret=False)
+    config.set(["p:b"], "1", secret=False)
     config.crypter()
-    config.set("p:a", None, "true", secret=False)
+    config.set(["p:a"], "true", secret=False)
     config.save()
     lines = config.path.read_text().splitlines()
     assert lines[0].startswith("encryptionsalt: v1:")
@@ -233,20 +236,20 @@ def test_a_fresh_stack_gets_its_salt_first(project: Project) -> None:
 def test_paths_hold_numbers_and_booleans_and_secrets(project: Project) -> None:
     config = StackConfig(project, "dev")
     for path, value, secret in (("l[0]", "5", False), ("l[1]", "true", False), ("s", CANARY, True)):
-        config.set("p:o", path, value, secret=secret)
+        config.set(config.place(f"p:o.{path}", path=True), value, secret=secret)
     config.save()
     assert CANARY not in config.path.read_text()
     entry = StackConfig(project, "dev").entries()["p:o"]
     assert (entry.object, entry.secret) == ({"l": [5, True], "s": CANARY}, True)
-    with pytest.raises(EngineError, match="index 7 is out of range"):
-        config.set("p:o", "l[7]", "1", secret=False)
+    with pytest.raises(EngineError, match="7 has no place"):
+        config.set(config.place("p:o.l[7]", path=True), "1", secret=False)
 
 
 def test_history_remembers_configuration_as_the_cli_writes_it(store: StackStore, project: Project) -> None:
     config = StackConfig(project, "dev")
-    config.set("p:o", "l[0]", "5", secret=False)
-    config.set("p:name", None, "n", secret=False)
-    config.set("p:word", None, CANARY, secret=True)
+    config.set(config.place("p:o.l[0]", path=True), "5", secret=False)
+    config.set(["p:name"], "n", secret=False)
+    config.set(["p:word"], CANARY, secret=True)
     config.save()
     update = {"kind": "update", "startTime": 0, "endTime": 60, "result": "succeeded", "config": config.values()}
     store.add_history(update)

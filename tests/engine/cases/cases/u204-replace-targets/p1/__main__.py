@@ -1,7 +1,0 @@
-import pulumi
-from pulumi import Alias, CustomTimeouts, InvokeOptions, InvokeOutputOptions, Output, ResourceOptions as Opts, export
-
-from sdk import *
-
-a = Thing("a", 1)
-b = Thing("b", a.value)
