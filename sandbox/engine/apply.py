@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from sandbox.engine.errors import EngineError, InitError, ProtectedError
-from sandbox.engine.instances import Instances, public
+from sandbox.engine.plugins import Instances, public
 from sandbox.engine.providers import Found
 from sandbox.engine.state import Resource, now
 from sandbox.engine.steps import Step

@@ -8,7 +8,6 @@ pulumi/pulumi; held against a recorded hash.
 from __future__ import annotations
 
 import hashlib
-import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,20 +80,13 @@ def _members(archive: dict[str, Value], folder: Path) -> Iterator[tuple[str, byt
 
 
 def _files(root: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file below a folder in lexical order, folders and files mixed, `.pulumi` left out."""
+    """Every file below a folder in lexical order, folders and files mixed, `.pulumi` and linked folders left out."""
     if not root.is_dir():
         raise EngineError(f"'{root}' is neither a recognized archive type nor a directory")
-
-    def walk(folder: Path, prefix: str) -> Iterator[tuple[str, bytes]]:
-        for entry in sorted(os.scandir(folder), key=lambda e: e.name):
-            if entry.name == ".pulumi":
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from walk(Path(entry.path), f"{prefix}{entry.name}/")
-            elif not entry.is_dir():
-                yield prefix + entry.name, _bytes(Path(entry.path))
-
-    yield from walk(root, "")
+    for path in sorted(root.rglob("*"), key=lambda p: p.parts):
+        below = path.relative_to(root)
+        if path.is_file() and ".pulumi" not in below.parts:
+            yield below.as_posix(), _bytes(path)
 
 
 def _header(name: str, size: int) -> bytes:

@@ -6,15 +6,13 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from sandbox.engine.apply import Applier
 from sandbox.engine.errors import EngineError, InitError, ProtectedError, ProviderError
-from sandbox.engine.instances import Instances
 from sandbox.engine.journal import Journal
 from sandbox.engine.planner import Plan, Planner
-from sandbox.engine.plugins import Plugins
+from sandbox.engine.plugins import Instances, Plugins
 from sandbox.engine.report import Report
 from sandbox.engine.state import Resource, Snapshot
 from sandbox.engine.steps import CheckError, Goal, Step, waves
@@ -61,26 +59,21 @@ class Executor:
 
     # -- what the monitor calls
     def register(self, goal: Goal) -> Resource:
-        """Plans and carries out one registration. Raises StoppedError when the deployment is over."""
-        with self._plan_for(goal.urn):
-            steps = self._answered(self.planner.plan(goal))
-        return self._carried(goal.urn, steps)
-
-    def read(self, goal: Goal) -> Resource:
-        with self._plan_for(goal.urn):
-            steps = self.planner.read(goal)
-        return self._carried(goal.urn, steps)
-
-    @contextlib.contextmanager
-    def _plan_for(self, urn: str) -> Iterator[None]:
-        """One at a time. What cannot be planned ends the deployment without an `update failed`."""
+        """Plans, one at a time, and carries out. Raises StoppedError when the deployment is over. What cannot be
+        planned ends it without an `update failed`."""
         with self._planning:
             self._go_on()
             try:
-                yield
+                steps = self._answered(self.planner.plan(goal))
             except EngineError as e:
-                self.refuse(urn, *(e.messages if isinstance(e, CheckError) else [str(e)]))
+                self.refuse(goal.urn, *(e.messages if isinstance(e, CheckError) else [str(e)]))
                 raise StoppedError from e
+        for step in steps:
+            self._step(step)
+        found = self.registered(goal.urn)
+        if found is None:
+            raise AssertionError(f"{goal.urn}: a registration without a result")
+        return found
 
     def outputs(self, urn: str, outputs: Properties) -> None:
         """RegisterResourceOutputs of a component. The Stack's wait for `finish_stack`."""
@@ -106,7 +99,7 @@ class Executor:
         changed = not equal(step.resource.outputs, outputs)
         step.resource.outputs = outputs
         self.report.outputs(step)
-        if changed and not self.preview:
+        if changed:
             self.journal.changed()
 
     def registered(self, urn: str) -> Resource | None:
@@ -180,15 +173,6 @@ class Executor:
             return steps
 
     # -- steps
-    def _carried(self, urn: str, steps: list[Step]) -> Resource:
-        """What a registration ends with once its steps are carried out, one after the other."""
-        for step in steps:
-            self._step(step)
-        found = self.registered(urn)
-        if found is None:
-            raise AssertionError(f"{urn}: a registration without a result")
-        return found
-
     def _step(self, step: Step) -> None:
         """Waits for a free slot. Raises StoppedError when the deployment is over by then."""
         with self._slots:
@@ -207,14 +191,13 @@ class Executor:
         if step.new is not None:
             self._seen[step.urn] = step
         self.report.before(step)
-        if not self.preview:
-            self.journal.begin(step)
+        self.journal.begin(step)
         try:
             self._applier.apply(step)
         except BaseException as e:
             error = e if isinstance(e, EngineError) else EngineError(f"internal error: {e!r}")
             self.fail(step, error, started)
-            self._over(step, recorded=isinstance(e, InitError))
+            self.journal.end(step, succeeded=isinstance(e, InitError))
             if error is not e:
                 raise
             raise StoppedError from e
@@ -222,13 +205,7 @@ class Executor:
             self.count(step.op)
         if step.resource.custom or step.resource.type == STACK_TYPE:
             self.report.after(step, time.monotonic() - started)
-        self._over(step, recorded=True)
-
-    def _over(self, step: Step, *, recorded: bool) -> None:
-        if not self.preview:
-            self.journal.end(step, recorded)
-        elif recorded:
-            step.settle()
+        self.journal.end(step, succeeded=True)
 
     def count(self, op: str) -> None:
         with self._slots:

@@ -18,9 +18,12 @@ _PENDING = {"create": "creating", "update": "updating", "delete": "deleting", "r
 
 
 class Journal:
-    """Saves by one thread at a time; those that waited meanwhile find their change saved already."""
+    """Saves by one thread at a time; those that waited meanwhile find their change saved already.
 
-    def __init__(self, base: Snapshot, save: Callable[[Snapshot], None]) -> None:
+    A preview's has no `save`.
+    """
+
+    def __init__(self, base: Snapshot, save: Callable[[Snapshot], None] | None) -> None:
         self._base = base
         self._save = save
         self.former: Mapping[str, str] = {}  # URN -> the alias it was found under
@@ -58,7 +61,7 @@ class Journal:
                 self._running.append((step, kind))
             self.changed()
 
-    def end(self, step: Step, succeeded: bool) -> None:
+    def end(self, step: Step, *, succeeded: bool) -> None:
         with self._lock:
             running = len(self._running)
             self._running = [(s, kind) for s, kind in self._running if s is not step]
@@ -76,6 +79,8 @@ class Journal:
 
     def changed(self) -> None:
         """Something in the snapshot is another: returns when it is saved."""
+        if self._save is None:
+            return
         with self._lock:
             self._changes += 1
             mine = self._changes
@@ -91,21 +96,17 @@ class Journal:
         """Whether the snapshot differs from the one before in content, not only in order."""
         old, new = step.old, step.new
         match step.op:
-            case "same":
-                self._mark(old, new)
-                return bool(old is None or new is None or not old.alike(new))
-            case "create" | "update" | "import" | "read" | "read-replacement":
+            case "same" | "create" | "update" | "import" | "read" | "read-replacement":
                 self._mark(old, new)
             case "create-replacement" | "import-replacement":
                 self._mark(old if old and old.pending_replacement else None, new)
             case "delete" | "discard" | "remove-pending-replace":
                 self._mark(old, None)
-            case "delete-replaced" | "discard-replaced":
-                if old and not old.pending_replacement:
-                    self._mark(old, None)
-            case _:
+            case "delete-replaced" | "discard-replaced" if old and not old.pending_replacement:
+                self._mark(old, None)
+            case "replace":
                 return False
-        return True
+        return not (step.op == "same" and old and new and old.alike(new))
 
     def _mark(self, old: Resource | None, new: Resource | None) -> None:
         if old is not None:

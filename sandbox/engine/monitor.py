@@ -9,8 +9,6 @@ import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -21,6 +19,7 @@ from sandbox.engine.assets import hashed
 from sandbox.engine.config import Entry
 from sandbox.engine.errors import EngineError, ProviderError, RefusedError
 from sandbox.engine.executor import Executor, StoppedError
+from sandbox.engine.project import Project
 from sandbox.engine.state import DYNAMIC_PACKAGE
 from sandbox.engine.steps import Goal
 from sandbox.engine.urns import PROVIDER_PREFIX, alias_urns, default_provider_name, make_urn, package_of
@@ -29,37 +28,21 @@ from sandbox.engine.wire import from_struct, to_struct
 
 resource_pb2 = wire.load("resource_pb2")
 resource_grpc = wire.load("resource_pb2_grpc")
-engine_pb2 = wire.load("engine_pb2")
 engine_grpc = wire.load("engine_pb2_grpc")
 
-_FEATURES = """SECRETS RESOURCE_REFERENCES OUTPUT_VALUES ALIAS_SPECS DELETED_WITH"""
-# Known so that their use reaches the engine and is refused by name.
-_UNSUPPORTED = """REPLACEMENT_TRIGGER REPLACE_WITH TRANSFORMS INVOKE_TRANSFORMS RESOURCE_HOOKS ERROR_HOOKS
-    PARAMETERIZATION"""
-FEATURES = [
-    getattr(resource_pb2.ResourceMonitorFeature, f"RESOURCE_MONITOR_FEATURE_{name}")
-    for name in f"{_FEATURES} {_UNSUPPORTED}".split()
-]
+# The second line: known, so that their use reaches the engine and is refused by name.
+_FEATURES = """SECRETS RESOURCE_REFERENCES OUTPUT_VALUES ALIAS_SPECS DELETED_WITH
+    REPLACEMENT_TRIGGER REPLACE_WITH TRANSFORMS INVOKE_TRANSFORMS RESOURCE_HOOKS ERROR_HOOKS PARAMETERIZATION"""
+FEATURES = [resource_pb2.ResourceMonitorFeature.Value(f"RESOURCE_MONITOR_FEATURE_{name}") for name in _FEATURES.split()]
 _NO_DEFAULTS = "pulumi:disable-default-providers"
 MAX_CALLS = 256  # registrations that may wait at once: for a free slot, or for their turn to be planned
 _TIMEOUT = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
-@dataclass(frozen=True)
-class Target:
-    """The stack that is deployed, its configuration by full key, and the folder its program runs in."""
-
-    project: str
-    stack: str
-    config: dict[str, Entry]
-    folder: Path
-
-
 class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-defined]
-    def __init__(self, executor: Executor, target: Target) -> None:
-        self._executor = executor
-        self._target = target
+    def __init__(self, executor: Executor, project: Project, stack: str, config: dict[str, Entry]) -> None:
+        self._executor, self._project, self._stack, self._config = executor, project, stack, config
         self._defaults: dict[tuple[str, str], str] = {}
         self._defaults_lock = threading.Lock()
         self._goals: dict[str, Goal] = {}
@@ -67,11 +50,11 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
     # -- service
     def GetDeploymentInfo(self, request: Any, context: Any) -> Any:
         return resource_pb2.DeploymentInfo(
-            project=self._target.project,
-            stack=self._target.stack,
+            project=self._project.name,
+            stack=self._stack,
             organization="organization",
-            config={k: e.text for k, e in self._target.config.items()},
-            configSecretKeys=[k for k, e in self._target.config.items() if e.secret],
+            config={k: e.text for k, e in self._config.items()},
+            configSecretKeys=[k for k, e in self._config.items() if e.secret],
             dryRun=self._executor.preview,
             parallel=self._executor.parallel,
             supportedFeatures=FEATURES,
@@ -94,7 +77,7 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
             goal.dependencies = sorted(request.dependencies)
             goal.provider = request.provider or self._default(package_of(request.type), request.version)
             goal.additional_secret_outputs = list(request.additionalSecretOutputs)
-            state = self._executor.read(goal)
+            state = self._executor.register(goal)
             outputs = to_struct(state.outputs, secrets=request.acceptSecrets)
             return resource_pb2.ReadResourceResponse(urn=state.urn, id=state.id, properties=outputs)
 
@@ -153,10 +136,10 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
         return inputs
 
     def _hashed(self, struct: Any) -> Properties:
-        return {k: hashed(v, self._target.folder) for k, v in from_struct(struct).items()}
+        return {k: hashed(v, self._project.program) for k, v in from_struct(struct).items()}
 
     def _urn(self, q: Any) -> str:
-        return make_urn(self._target.stack, self._target.project, q.parent, q.type, q.name)
+        return make_urn(self._stack, self._project.name, q.parent, q.type, q.name)
 
     def _get_resource(self, args: Properties) -> Any:
         urn = args.get("urn")
@@ -171,13 +154,13 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
     # -- default providers
     def _default(self, package: str, version: str) -> str:
         """The reference of a package's default provider, which is registered on first use."""
-        if _NO_DEFAULTS in self._target.config:
+        if _NO_DEFAULTS in self._config:
             raise RefusedError(_NO_DEFAULTS)
         with self._defaults_lock:
             key = (package, version)
             if key not in self._defaults:
                 type_ = f"{PROVIDER_PREFIX}{package}"
-                urn = make_urn(self._target.stack, self._target.project, "", type_, default_provider_name(version))
+                urn = make_urn(self._stack, self._project.name, "", type_, default_provider_name(version))
                 goal = Goal(urn, type_, True, self._default_inputs(package, version))
                 self._defaults[key] = self._executor.register(goal).reference
             return self._defaults[key]
@@ -189,9 +172,9 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
             return Secret(e.text) if e.secret else e.text
 
         if package == DYNAMIC_PACKAGE:
-            return {k: value(e) for k, e in self._target.config.items()}
+            return {k: value(e) for k, e in self._config.items()}
         prefix = f"{package}:"
-        own = {k.removeprefix(prefix): value(e) for k, e in self._target.config.items() if k.startswith(prefix)}
+        own = {k.removeprefix(prefix): value(e) for k, e in self._config.items() if k.startswith(prefix)}
         if version:
             own |= {"version": version, "__internal": {}}
         return own
@@ -212,7 +195,7 @@ class Engine(engine_grpc.EngineServicer):  # type: ignore[misc,name-defined]
         return empty_pb2.Empty()
 
     def RequirePulumiVersion(self, request: Any, context: Any) -> Any:
-        return engine_pb2.RequirePulumiVersionResponse()
+        context.abort(grpc.StatusCode.UNKNOWN, str(RefusedError("require_pulumi_version")))
 
 
 @contextlib.contextmanager
@@ -247,25 +230,21 @@ def _refuse_rare(q: Any) -> None:
         raise RefusedError(f"{q.type} {q.name!r}: {feature}")
 
 
-def _refusal(feature: str) -> Any:
-    """A method of the protocol that belongs to something this engine has not; `{}` is what it concerns."""
+def _refusal(method: str) -> Any:
+    """A method of the protocol that belongs to something this engine has not."""
+    words = re.sub("([A-Z])", r" \1", method).strip().lower()
 
-    def method(self: Monitor, request: Any, context: Any) -> Any:
+    def refuse(self: Monitor, request: Any, context: Any) -> Any:
+        name = getattr(request, "name", "") or getattr(request, "tok", "")
         with _guarded(self._executor, context):
-            raise RefusedError(feature.format(repr(getattr(request, "name", "") or getattr(request, "tok", ""))))
+            raise RefusedError(f"{words} {name!r}" if name else words)
 
-    return method
+    return refuse
 
 
-for _method, _feature in {
-    "RegisterStackTransform": "stack transforms",
-    "RegisterStackInvokeTransform": "invoke transforms",
-    "RegisterResourceHook": "resource hook {}",
-    "RegisterErrorHook": "error hook {}",
-    "RegisterPackage": "parameterized package {}",
-    "Call": "method call {}",
-}.items():
-    setattr(Monitor, _method, _refusal(_feature))
+for _method in vars(resource_grpc.ResourceMonitorServicer).keys() - vars(Monitor).keys():
+    if _method[0].isupper():
+        setattr(Monitor, _method, _refusal(_method))
 
 
 def _timeouts(timeouts: Any) -> dict[str, float]:
@@ -281,10 +260,10 @@ def _timeouts(timeouts: Any) -> dict[str, float]:
     return out
 
 
-def serve(executor: Executor, target: Target) -> tuple[Any, str]:
+def serve(executor: Executor, project: Project, stack: str, config: dict[str, Entry]) -> tuple[Any, str]:
     """(server, address) of both services, on a free local port."""
     server = grpc.server(ThreadPoolExecutor(MAX_CALLS), options=wire.GRPC_OPTIONS)
-    resource_grpc.add_ResourceMonitorServicer_to_server(Monitor(executor, target), server)
+    resource_grpc.add_ResourceMonitorServicer_to_server(Monitor(executor, project, stack, config), server)
     engine_grpc.add_EngineServicer_to_server(Engine(executor), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

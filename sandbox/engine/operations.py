@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from sandbox.engine.arguments import Arguments
@@ -16,7 +15,7 @@ from sandbox.engine.config import Entry
 from sandbox.engine.errors import ConfirmationError, EngineError, ProviderError
 from sandbox.engine.executor import Executor
 from sandbox.engine.journal import Journal
-from sandbox.engine.monitor import Target, serve
+from sandbox.engine.monitor import serve
 from sandbox.engine.plugins import Plugins
 from sandbox.engine.program import Program
 from sandbox.engine.refresh import Refresh
@@ -69,8 +68,8 @@ class Operation:
         secrets = [e.text for e in self.entries.values() if e.secret and len(e.text) >= SHORTEST_MASKED]
         colour = {"always": True, "never": False, "raw": False}.get(a.get("--color") or "auto", sys.stdout.isatty())
         self.report = Report(a.get("--event-log"), secrets, preview=preview, quiet=a.has("--json"), colour=colour)
-        self.plugins = Plugins(project.interpreter, project.program, project.name, self._outputs_of)
-        journal = Journal(self.base, lambda s: store.save(s, sealing))
+        self.plugins = Plugins(project, self._outputs_of)
+        journal = Journal(self.base, None if preview else lambda s: store.save(s, sealing))
         parallel = a.number("--parallel", MOST_AT_ONCE)
         self.executor = Executor(self.base, self.plugins, journal, self.report, preview=preview, parallel=parallel)
 
@@ -81,13 +80,14 @@ class Operation:
             report.event("preludeEvent", {"config": self._shown_config()})
             if self.base.pending and not refresh and not executor.preview:
                 report.diagnostic("warning", PENDING.format(len(self.base.pending)))
-            with _interruptible(executor):
-                if refresh:
-                    Refresh(executor, counted=command == "refresh").run()
-                if self.program and not executor.stopped.is_set():
-                    self._run_program(self.program)
-                if command != "refresh" and not executor.stopped.is_set():
-                    executor.delete_the_rest()
+            for number in (signal.SIGINT, signal.SIGTERM):  # what runs ends, nothing new starts
+                signal.signal(number, lambda *_: executor.stop("canceled"))
+            if refresh:
+                Refresh(executor, counted=command == "refresh").run()
+            if self.program and not executor.stopped.is_set():
+                self._run_program(self.program)
+            if command != "refresh" and not executor.stopped.is_set():
+                executor.delete_the_rest()
             executor.finish_stack()
             if executor.saw_error:
                 executor.stop("failed")
@@ -102,7 +102,7 @@ class Operation:
         executor, project, stack = self.executor, self.here.project, self.store.name
         if any(f":{DYNAMIC_PACKAGE}::" in provider_urn(r.provider) for r in self.base.resources):
             self.plugins.prepare_dynamic_host()
-        server, address = serve(executor, Target(project.name, stack, self.entries, project.program))
+        server, address = serve(executor, project, stack, self.entries)
         settings = {"project": project.name, "stack": stack, "organization": ORGANIZATION, "dry_run": executor.preview}
         settings |= {"parallel": executor.parallel, "monitor": address, "engine": address}
         job = {
@@ -165,18 +165,3 @@ class Operation:
             raise ProviderError(f'unknown stack "{name}"')
         found = store.load()[0].stack
         return found.outputs if found else {}
-
-
-@contextlib.contextmanager
-def _interruptible(executor: Executor) -> Iterator[None]:
-    """SIGINT and SIGTERM: what runs ends, nothing new starts."""
-
-    def cancel(signum: int, frame: Any) -> None:
-        executor.stop("canceled")
-
-    before = {number: signal.signal(number, cancel) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -62,8 +62,12 @@ class Planner:
     # -- registrations
     def plan(self, goal: Goal) -> Plan:
         """The steps of one registration. Raises CheckError when it is refused."""
-        self._claim(goal.urn)
+        if goal.urn in self._seen:
+            raise CheckError(goal.urn, f"Duplicate resource URN '{goal.urn}'; try giving it a unique name")
+        self._seen.add(goal.urn)
         old = self._find_old(goal)
+        if goal.external:
+            return self._read(goal, old)
         recreating = old in self._deleted_early and old.urn == goal.urn  # one under another URN is planned anew
         known = old and not old.external and goal.import_id == (old.import_id or old.id)
         if goal.custom and goal.import_id and not known:
@@ -96,21 +100,14 @@ class Planner:
             ]
         return [Step("same", goal.urn, old, new)]
 
-    def read(self, goal: Goal) -> list[Step]:
+    def _read(self, goal: Goal, old: Resource | None) -> list[Step]:
         """The steps of `Resource.get`: an external resource, which is read and never owned."""
-        self._claim(goal.urn)
-        old = self._find_old(goal)
         if old:
             self._kept.add(old)
         if old and not old.external and old.id != goal.id:
             self._replaced.add(goal.urn)
             return _over(goal.urn, "read-replacement", old, copied(goal))
         return [Step("read", goal.urn, old, copied(goal))]
-
-    def _claim(self, urn: str) -> None:
-        if urn in self._seen:
-            raise CheckError(urn, f"Duplicate resource URN '{urn}'; try giving it a unique name")
-        self._seen.add(urn)
 
     def _find_old(self, goal: Goal) -> Resource | None:
         """The state's entry under the goal's URN, or else under the first of its aliases that is there. `conflicts`

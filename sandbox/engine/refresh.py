@@ -29,8 +29,7 @@ class Refresh:
         with ThreadPoolExecutor(executor.parallel) as pool:
             found = [r for r in pool.map(self._refreshed, base.resources) if r is not None]
         read = Snapshot(without_missing(found), base.pending, base.metadata)
-        if not executor.preview:
-            executor.journal.replace_base(read)
+        executor.journal.replace_base(read)
         executor.rebase(read)
 
     def _refreshed(self, old: Resource) -> Resource | None:

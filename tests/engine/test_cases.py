@@ -29,9 +29,9 @@ DEPLOYMENTS = ("up", "preview", "refresh", "destroy")
 # What the engine does not have, and how it says so when it is asked for it.
 REFUSED = {
     "46-target": "option --target: not supported by the embedded engine",
-    "47-transforms": "stack transforms: not supported by the embedded engine",
+    "47-transforms": "register stack transform: not supported by the embedded engine",
     "51-continue-on-error": "option --continue-on-error: not supported by the embedded engine",
-    "55-hooks": "resource hook 'h': not supported by the embedded engine",
+    "55-hooks": "register resource hook 'h': not supported by the embedded engine",
     "u154-replace-with": ": the resource option repl",  # replacement_trigger or replace_with, whichever comes first
 }
 OPTIONS_ALONE = {"47-transforms", "55-hooks", "u154-replace-with"}  # refused for what the program asks

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.engine.instances import Instances
 from sandbox.engine.planner import Planner, replace_on_changes
+from sandbox.engine.plugins import Instances
 from sandbox.engine.state import Resource, Snapshot
 from sandbox.engine.steps import (
     Check,

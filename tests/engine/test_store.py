@@ -13,11 +13,11 @@ import pytest
 
 from sandbox.engine.backend import Backend, StackStore
 from sandbox.engine.checkpoint import revealed
+from sandbox.engine.commands import import_document, remembered
 from sandbox.engine.config import StackConfig
 from sandbox.engine.errors import EngineError
 from sandbox.engine.project import Project, find
 from sandbox.engine.secrets import Crypter
-from sandbox.engine.stack_commands import import_document, remembered
 from sandbox.engine.state import Operation, Resource, Snapshot, problems
 from sandbox.engine.values import Secret
 

@@ -1,4 +1,4 @@
-"""`pulumi stack …` and `pulumi cancel`."""
+"""`pulumi stack …`, `pulumi config …` and `pulumi cancel`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from sandbox.engine.values import DESCEND, SECRET_SIG, SIG, plain, rebuilt
 from sandbox.engine.workspace import Workspace
 
 
-def init(a: Arguments) -> None:
+# -- stacks
+def stack_init(a: Arguments) -> None:
     here = Workspace(a)
     store = here.anystore()
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", store.name):
@@ -37,15 +38,15 @@ def init(a: Arguments) -> None:
     a.answer(f"Created stack '{store.name}'")
 
 
-def select(a: Arguments) -> None:
+def stack_select(a: Arguments) -> None:
     here = Workspace(a)
     if a.has("--create") and not here.anystore().exists():
-        init(a)
+        stack_init(a)
     else:
         here.select(here.store().name)
 
 
-def show(a: Arguments) -> None:
+def stack_show(a: Arguments) -> None:
     store = Workspace(a).store()
     resources = store.raw().get("resources") or []
     rows = [f"Current stack is {store.name}:", f"Current stack resources ({len(resources)}):"]
@@ -53,7 +54,7 @@ def show(a: Arguments) -> None:
     a.answer(store.name if a.has("--show-name") else "\n".join(rows))
 
 
-def ls(a: Arguments) -> None:
+def stack_ls(a: Arguments) -> None:
     here = Workspace(a)
     own = here.project.name
     rows = []
@@ -68,7 +69,7 @@ def ls(a: Arguments) -> None:
     a.answer("\n".join([f"{'NAME':20} RESOURCE COUNT", *lines]), rows)
 
 
-def rm(a: Arguments) -> None:
+def stack_rm(a: Arguments) -> None:
     here = Workspace(a)
     store = here.store()
     with store.lock():
@@ -86,7 +87,7 @@ def rm(a: Arguments) -> None:
     a.answer(f"Stack '{store.name}' has been removed!")
 
 
-def output(a: Arguments) -> None:
+def stack_output(a: Arguments) -> None:
     found = outputs(Workspace(a).store(), reveal=a.has("--show-secrets"))
     if a.positional:
         name = a.positional[0]
@@ -118,7 +119,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def export(a: Arguments) -> None:
+def stack_export(a: Arguments) -> None:
     store = Workspace(a).store()
     latest = store.raw()
     if a.has("--show-secrets") and "resources" in latest:
@@ -130,7 +131,7 @@ def export(a: Arguments) -> None:
         a.answer(text)
 
 
-def import_(a: Arguments) -> None:
+def stack_import(a: Arguments) -> None:
     here = Workspace(a)
     store = here.store()
     file = a.get("--file")
@@ -162,7 +163,7 @@ def import_document(store: StackStore, crypter: Crypter, text: str, *, force: bo
     store.save(snapshot, crypter)
 
 
-def history(a: Arguments) -> None:
+def stack_history(a: Arguments) -> None:
     here = Workspace(a)
     entries = remembered(here.store(), here.config(), reveal=a.has("--show-secrets"))
     if size := a.number("--page-size", 0):
@@ -191,3 +192,60 @@ def cancel(a: Arguments) -> None:
     store = Workspace(a).store()
     store.cancel()
     a.answer(f"The currently running update for '{store.name}' has been canceled!")
+
+
+# -- configuration
+def _config_of(a: Arguments, *words: int) -> StackConfig:
+    """The configuration of an existing stack. `words`: how many may follow the command."""
+    if words and len(a.positional) not in words:
+        raise EngineError(f"{a.command}: a key is expected{', and a value' if 2 in words else ''}")
+    here = Workspace(a)
+    here.store()
+    return here.config()
+
+
+def config_list(a: Arguments) -> None:
+    config = _config_of(a)
+    reveal = a.has("--show-secrets")
+    entries = config.entries(reveal=reveal)
+    own = f"{config.project.name}:"
+    rows = [f"{'KEY':24}VALUE", *(f"{key.removeprefix(own):24}{e.text}" for key, e in entries.items())]
+    a.answer("\n".join(rows), {k: e.document(reveal) for k, e in entries.items()})
+
+
+def config_get(a: Arguments) -> None:
+    config = _config_of(a, 1)
+    entry = config.get(config.place(a.positional[0], a.has("--path")))
+    if entry is None:
+        name = a.positional[0].removeprefix(f"{config.project.name}:")
+        raise EngineError(f"configuration key '{name}' not found for stack '{config.stack}'")
+    a.answer(entry.text, entry.document(True))
+
+
+def config_set(a: Arguments) -> None:
+    config = _config_of(a, 1, 2)
+    value = a.positional[1] if len(a.positional) == 2 else sys.stdin.read().removesuffix("\n")
+    config.set(config.place(a.positional[0], a.has("--path")), value, secret=a.has("--secret"))
+    config.save()
+
+
+def config_set_all(a: Arguments) -> None:
+    config = _config_of(a)
+    wanted = [(*text.partition("="), option == "--secret") for option, text in a.given("--plaintext", "--secret")]
+    try:
+        document = json.loads(a.get("--json") or "{}")
+        wanted += [(name, "=", entry["value"], bool(entry.get("secret"))) for name, entry in document.items()]
+    except (ValueError, AttributeError, KeyError, TypeError) as e:
+        raise EngineError('config set-all: --json is not {"<key>": {"value": …, "secret": …}, …}') from e
+    for name, eq, value, secret in wanted:
+        if not eq:
+            raise EngineError(f"config set-all: {name!r} is not <key>=<value>")
+        config.set(config.place(name, a.has("--path")), value, secret=secret)
+    config.save()
+
+
+def config_remove(a: Arguments) -> None:
+    config = _config_of(a)
+    for name in a.positional:
+        config.remove(config.place(name, a.has("--path")))
+    config.save()
