@@ -6,10 +6,8 @@ import uuid
 
 from sandbox.engine.errors import EngineError, InitError, ProtectedError
 from sandbox.engine.plugins import Instances, public
-from sandbox.engine.providers import Found
 from sandbox.engine.state import Resource, now
 from sandbox.engine.steps import Step
-from sandbox.engine.urns import package_of
 from sandbox.engine.values import Properties, Secret, secret
 
 
@@ -29,13 +27,13 @@ class Applier:
                 if new.is_provider:
                     self._instances.adopt(new, old.inputs, unchanged=True)
             case "create" | "create-replacement" if new:
-                self._write(new, None, [])
+                self._write(new, None)
             case "update" if old and new:
-                self._write(new, old, step.ignore_changes)
+                self._write(new, old)
             case "import" | "import-replacement" if new:
-                self._import(new)
+                self._read(new, imported=True)
             case "read" | "read-replacement" if new:
-                self._read(new)
+                self._read(new, imported=False)
             case "delete" | "delete-replaced" if old:
                 self._delete(step, old)
             case "replace" | "discard" | "discard-replaced" | "remove-pending-replace":
@@ -43,7 +41,7 @@ class Applier:
             case _:
                 raise AssertionError(f"step {step.op} of {step.urn} is malformed")
 
-    def _write(self, new: Resource, old: Resource | None, ignored: list[str]) -> None:
+    def _write(self, new: Resource, old: Resource | None) -> None:
         """Creates the object, or updates `old`."""
         if old:
             new.id, new.created = old.id, old.created
@@ -55,7 +53,7 @@ class Applier:
             provider = self._instances.get(new.provider)
             try:
                 if old:
-                    outputs = provider.update(new, old, preview=self._preview, ignore=ignored)
+                    outputs = provider.update(new, old, preview=self._preview)
                 else:
                     new.id, outputs = provider.create(new, preview=self._preview)
             except InitError as e:
@@ -74,39 +72,25 @@ class Applier:
             new.modified = now()
             new.created = new.created or new.modified
 
-    def _fetch(self, new: Resource, inputs: Properties) -> Found:
-        """Reads the object `new.id` into `new`."""
-        found = self._instances.get(new.provider).read(new, inputs, inputs)
+    def _read(self, new: Resource, *, imported: bool) -> None:
+        """Reads the object `new.id` into `new`. One that is imported is taken as it is."""
+        known = {} if imported else new.inputs
+        found = self._instances.get(new.provider).read(new, known, known)
         if found is None:
             raise EngineError(f"resource '{new.id}' does not exist")
+        if imported and found.inputs is None:
+            raise EngineError("provider does not support importing resources; please try updating its plugin")
         new.id, new.init_errors = found.id or new.id, found.init_errors
+        if imported:
+            new.inputs = found.inputs or {}
+            self._stamp(new)
         finish(new, found.outputs)
-        return found
-
-    def _read(self, new: Resource) -> None:
-        found = self._fetch(new, new.inputs)
-        if found.init_errors:
+        if found.init_errors and not imported:
             raise InitError(new.id, {}, found.outputs, found.init_errors)
-
-    def _import(self, new: Resource) -> None:
-        """Takes the object as it is."""
-        found = self._fetch(new, {})
-        if found.inputs is None:
-            package = package_of(new.type)
-            raise EngineError(
-                f"provider does not support importing resources; please try updating the '{package}' plugin"
-            )
-        new.inputs = found.inputs
-        finish(new, found.outputs)
-        self._stamp(new)
 
     def _delete(self, step: Step, old: Resource) -> None:
         if old.protect and step.op == "delete":
-            raise ProtectedError(
-                f'resource "{old.urn}" cannot be deleted\nbecause it is protected. To unprotect the resource, either '
-                "remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`, or use the "
-                f"command:\n`pulumi state unprotect '{old.urn}'`"
-            )
+            raise ProtectedError(old.urn)
         if step.early and old.provider:
             self._instances.get(old.provider)
         if self._preview or not old.custom or old.is_provider or old.external or old.retain_on_delete:

@@ -83,10 +83,8 @@ class StackStore:
         except FileNotFoundError as e:
             raise EngineError(f"no stack named '{self.name}' found") from e
         except ValueError as e:
-            raise EngineError(
-                f"{self.path}: could not read the state: {e}; the last good one is {self.path.name}.bak, "
-                f"older ones are in {self.backup_folder}"
-            ) from e
+            older = f"{self.path.name}.bak is the last good one, {self.backup_folder} has older ones"
+            raise EngineError(f"{self.path}: could not read the state: {e}; {older}") from e
         try:
             version, features = int(document["version"]), document.get("features") or []
             latest: dict[str, Any] = document["checkpoint"].get("latest") or {}
@@ -96,10 +94,8 @@ class StackStore:
         if features:
             raise RefusedError(f"{self.path}: state that uses {', '.join(features)}")
         if version > NEWEST_VERSION:
-            raise EngineError(
-                f"{self.path}: the stack's state has version {version}, newer than {NEWEST_VERSION}, the newest this "
-                "engine knows; use a newer Pulumi CLI"
-            )
+            known = f"newer than {NEWEST_VERSION}, the newest this engine knows; use a newer Pulumi CLI"
+            raise EngineError(f"{self.path}: the stack's state has version {version}, {known}")
         return latest
 
     def load(self) -> tuple[Snapshot, Crypter | None]:

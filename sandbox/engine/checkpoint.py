@@ -78,19 +78,14 @@ def crypter_of(latest: dict[str, Any]) -> Crypter | None:
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------
-def resource_to_json(r: Resource, seal: Seal) -> dict[str, Any]:
-    values = {f: getattr(r, f) for f in _KEYS}
-    out = {_KEYS[f]: _sealed(v, seal) if f in _BAGS else v for f, v in values.items() if v or f == "custom"}
-    return out | r.extra
-
-
 def resource_to_text(r: Resource, seal: Seal) -> str:
     """The resource as it is saved. Only what changed since is written anew, so a step costs the same in a big stack."""
     edition = r.edition
     known: tuple[object, str] | None = r.__dict__.get("saved_as")
     if known is None or known[0] is not edition:
-        known = (edition, compact(resource_to_json(r, seal)))
-        r.__dict__["saved_as"] = known
+        values = {f: getattr(r, f) for f in _KEYS}
+        out = {_KEYS[f]: _sealed(v, seal) if f in _BAGS else v for f, v in values.items() if v or f == "custom"}
+        known = r.__dict__["saved_as"] = (edition, compact(out | r.extra))
     return known[1]
 
 
@@ -116,14 +111,9 @@ def snapshot_to_text(snapshot: Snapshot, crypter: Crypter) -> str:
     return f'{compact(head)[:-1]},{resources}{pending}"metadata":{compact(snapshot.metadata)}}}'
 
 
-def revealed(snapshot: Snapshot) -> dict[str, Any]:
-    """The resources and pending operations of a `latest` document with secrets in plain text."""
-    out: dict[str, Any] = {"resources": [resource_to_json(r, shown) for r in snapshot.resources]}
-    if snapshot.pending:
-        out["pending_operations"] = [
-            {"resource": resource_to_json(o.resource, shown), "type": o.type} for o in snapshot.pending
-        ]
-    return out
+def revealed(latest: dict[str, Any], where: str) -> Any:
+    """A `latest` document with its secrets in plain text."""
+    return _sealed(unsealer(crypter_of(latest), where)(latest), shown)
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------

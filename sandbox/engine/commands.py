@@ -26,9 +26,7 @@ def stack_init(a: Arguments) -> None:
     here = Workspace(a)
     store = here.anystore()
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", store.name):
-        raise EngineError(
-            f"a stack name may hold letters, digits, hyphens, underscores and periods, not {store.name!r}"
-        )
+        raise EngineError(f"a stack name may hold letters, digits, `-`, `_` and `.`, unlike {store.name!r}")
     if (kind := a.get("--secrets-provider")) not in (None, "default", "passphrase"):
         raise RefusedError(f"secrets provider {kind}")
     here.config().crypter()
@@ -122,8 +120,8 @@ def _text(value: Any) -> str:
 def stack_export(a: Arguments) -> None:
     store = Workspace(a).store()
     latest = store.raw()
-    if a.has("--show-secrets") and "resources" in latest:
-        latest |= revealed(store.load()[0])
+    if a.has("--show-secrets"):
+        latest = revealed(latest, str(store.path))
     text = json.dumps({"version": 3, "deployment": latest}, indent=4, ensure_ascii=False)
     if file := a.get("--file"):
         Path(file).write_text(text + "\n", "utf-8")
@@ -155,9 +153,7 @@ def import_document(store: StackStore, crypter: Crypter, text: str, *, force: bo
     if not force:
         for r in snapshot.resources:
             if not r.urn.startswith(f"urn:pulumi:{store.name}::{store.project}::"):
-                raise EngineError(
-                    f"resource '{r.urn}' is of another stack than '{store.full_name}'; --force imports it"
-                )
+                raise EngineError(f"resource '{r.urn}' is not of '{store.full_name}'; --force imports it")
         if found := problems(snapshot):
             raise EngineError("stack import: the state is not valid:\n  " + "\n  ".join(found))
     store.save(snapshot, crypter)

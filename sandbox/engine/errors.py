@@ -13,6 +13,10 @@ from __future__ import annotations
 
 from typing import Any
 
+UNPROTECT = (
+    "To unprotect the resource, remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
+)
+
 
 class EngineError(Exception):
     """A failure that is the user's to repair; the message is complete."""
@@ -43,6 +47,10 @@ class RefusedError(EngineError):
 
 class ProtectedError(EngineError):
     """A protected resource is to be deleted; everything that can go still does."""
+
+    def __init__(self, urn: str) -> None:
+        hint = f"{UNPROTECT}, or use the command:\n`pulumi state unprotect '{urn}'`"
+        super().__init__(f'resource "{urn}" cannot be deleted\nbecause it is protected. {hint}')
 
 
 class ProviderError(EngineError):

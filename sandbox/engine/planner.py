@@ -8,9 +8,11 @@ Source of the rules: pkg/resource/deploy/step_generator.go in pulumi/pulumi, hel
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Any
 
-from sandbox.engine.state import Resource, Snapshot, copied, provider_urn
+from sandbox.engine.errors import UNPROTECT
+from sandbox.engine.state import Resource, Snapshot, provider_urn
 from sandbox.engine.steps import (
     INIT_ERROR,
     Check,
@@ -28,9 +30,7 @@ from sandbox.engine.steps import (
 from sandbox.engine.values import UNKNOWN, Properties, covers, equal, join, parse_path, with_ignored
 
 Plan = Generator[Question, Any, list[Step]]
-UNPROTECT = (
-    "To unprotect the resource, remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
-)
+Notify = Callable[[str, str, str], None]  # of (severity, urn, message)
 IMPORTED = (
     "previously-imported resources that still specify an ID may not be replaced; please remove the `import` "
     "declaration from your program;"
@@ -40,16 +40,8 @@ IMPORTED = (
 class Planner:
     """Plans one deployment, a registration at a time."""
 
-    def __init__(
-        self,
-        base: Snapshot,
-        *,
-        preview: bool = False,
-        notify: Callable[[str, str, str], None] = lambda severity, urn, message: None,
-    ) -> None:
-        self.base = base
-        self.preview = preview
-        self._notify = notify
+    def __init__(self, base: Snapshot, *, preview: bool = False, notify: Notify = lambda *_: None) -> None:
+        self.base, self.preview, self._notify = base, preview, notify
         self.olds: dict[str, Resource] = {r.urn: r for r in base.resources if not r.delete}
         self._seen: set[str] = set()  # URNs registered or read
         self._kept: set[Resource] = set()  # what of the base this deployment goes on with
@@ -72,7 +64,7 @@ class Planner:
         known = old and not old.external and goal.import_id == (old.import_id or old.id)
         if goal.custom and goal.import_id and not known:
             return (yield from self._import(goal, old, recreating))
-        new = copied(goal)
+        new = replace(goal)
         if old is None or recreating or old.external:
             new.inputs = yield from self._check(new, {}, goal.inputs)
         else:
@@ -95,9 +87,7 @@ class Planner:
         if old.pending_replacement or (diff.changes and diff.replace):
             return (yield from self._replacement(goal, old, new, diff))
         if diff.changes or old.init_errors:
-            return [
-                Step("update", goal.urn, old, new, [], diff.diffs, diff.detailed, ignore_changes=goal.ignore_changes)
-            ]
+            return [Step("update", goal.urn, old, new, diffs=diff.diffs, detailed=diff.detailed)]
         return [Step("same", goal.urn, old, new)]
 
     def _read(self, goal: Goal, old: Resource | None) -> list[Step]:
@@ -106,8 +96,8 @@ class Planner:
             self._kept.add(old)
         if old and not old.external and old.id != goal.id:
             self._replaced.add(goal.urn)
-            return _over(goal.urn, "read-replacement", old, copied(goal))
-        return [Step("read", goal.urn, old, copied(goal))]
+            return _over(goal.urn, "read-replacement", old, replace(goal))
+        return [Step("read", goal.urn, old, replace(goal))]
 
     def _find_old(self, goal: Goal) -> Resource | None:
         """The state's entry under the goal's URN, or else under the first of its aliases that is there. `conflicts`
@@ -125,14 +115,14 @@ class Planner:
 
     def _import(self, goal: Goal, old: Resource | None, recreating: bool) -> Plan:
         """The object is read first; what the program wants of it is planned as of one that was there."""
-        found = copied(goal, id=goal.import_id)
+        found = replace(goal, id=goal.import_id)
         if old:
             self._kept.add(old)
         if old and not recreating:
             yield from _over(goal.urn, "import-replacement", old, found)
         else:
             yield Step("import", goal.urn, old, found)
-        new = copied(goal, inputs=with_ignored(goal.inputs, found.inputs, goal.ignore_changes))
+        new = replace(goal, inputs=with_ignored(goal.inputs, found.inputs, goal.ignore_changes))
         new.inputs = yield from self._check(new, found.inputs, new.inputs)
         steps = yield from self._from_diff(goal, found, new)
         return [s for s in steps if s.op != "same"]
@@ -154,7 +144,7 @@ class Planner:
         if not goal.custom:
             wanted = with_ignored(new.inputs, old.inputs, goal.ignore_changes)
             return DiffAnswer(not equal(old.inputs, wanted))
-        answer = yield Diff(old, new, new.inputs, tuple(goal.ignore_changes))
+        answer = yield Diff(old, new, new.inputs)
         return replace_on_changes(answer, goal.replace_on_changes, bool(old.init_errors))
 
     def _provider_changed(self, old: str, new: str) -> Generator[Question, Any, bool]:
@@ -169,14 +159,10 @@ class Planner:
     def _replacement(self, goal: Goal, old: Resource, new: Goal, diff: DiffAnswer) -> Plan:
         if new.protect and old.protect:
             message = f'unable to replace resource "{goal.urn}"\nas it is currently marked for protection. {UNPROTECT}'
-            if not self.preview:
-                raise CheckError(goal.urn, message)
-            self._notify("error", goal.urn, message)
+            self._object("error", goal.urn, message)
         if goal.import_id:
             message = "\n".join([IMPORTED, *(difference_text(old, new, k) for k in diff.replaces)])
-            if not self.preview:
-                raise CheckError(goal.urn, message)
-            self._notify("warning", goal.urn, message)
+            self._object("warning", goal.urn, message)
         if goal.custom:
             new.inputs = yield from self._check(new, {}, goal.inputs)
 
@@ -192,6 +178,12 @@ class Planner:
                 steps.append(_early_delete(old))
             return [*steps, step("replace", logical=True), step("create-replacement", logical=False)]
         return [step("create-replacement", logical=False, condemns_old=True), step("replace", logical=True)]
+
+    def _object(self, severity: str, urn: str, message: str) -> None:
+        """Refuses a registration; a preview says why, and goes on."""
+        if not self.preview:
+            raise CheckError(urn, message)
+        self._notify(severity, urn, message)
 
     def _early_deletes(self, root: Resource) -> Plan:
         """Deletes of the dependents that a delete-before-replace of `root` takes along: what is deleted with it, then
@@ -209,14 +201,16 @@ class Planner:
                 if not touched:
                     continue
                 news = {k: UNKNOWN if k in touched else v for k, v in r.inputs.items()}
-                answer: DiffAnswer = yield Diff(r, None, news, tuple(r.ignore_changes))
+                answer: DiffAnswer = yield Diff(r, None, news)
                 answer = replace_on_changes(answer, r.replace_on_changes, False)
                 if not answer.replace:
                     continue
                 keys = answer.replaces
             doomed.add(r.urn)
             if r.protect and not r.delete:
-                raise _protected_dependent(r.urn, root.urn)
+                why = f'unable to replace resource "{r.urn}" as part of replacing "{root.urn}"'
+                hint = f'{UNPROTECT}, or use the command:\n`pulumi state unprotect "{r.urn}"`'
+                raise CheckError(root.urn, f"{why} as it is currently marked for protection. {hint}")
             self._deleted_early[r] = keys
             self.going.add(r)
             steps.append(Step("delete", r.urn, r) if r.delete else _early_delete(r))
@@ -237,13 +231,6 @@ class Planner:
             else:
                 steps.append(Step("discard" if r.external else "delete", r.urn, r))
         return steps
-
-
-def _protected_dependent(urn: str, root: str) -> CheckError:
-    text = (
-        f'unable to replace resource "{urn}" as part of replacing "{root}" as it is currently marked for protection. '
-    )
-    return CheckError(root, f'{text}{UNPROTECT}, or use the command:\n`pulumi state unprotect "{urn}"`')
 
 
 def _over(urn: str, op: str, old: Resource, new: Resource) -> list[Step]:

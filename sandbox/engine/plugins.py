@@ -16,9 +16,9 @@ from sandbox.engine.errors import EngineError
 from sandbox.engine.project import Project
 from sandbox.engine.providers import Builtin, Provider
 from sandbox.engine.state import DYNAMIC_PACKAGE, Resource, Snapshot
-from sandbox.engine.steps import Check, ConfigDiff, Diff, DiffAnswer, PropertyChange, Question, changed_keys
+from sandbox.engine.steps import Check, ConfigDiff, Diff, DiffAnswer, PropertyChange, Question
 from sandbox.engine.urns import package_of
-from sandbox.engine.values import UNKNOWN_TEXT, Properties, Value, differences, equal, with_ignored
+from sandbox.engine.values import UNKNOWN_TEXT, Properties, Value, differences, equal, parse_path, with_ignored
 
 pb_grpc = wire.load("provider_pb2_grpc")
 
@@ -45,20 +45,15 @@ class Plugins:
             return Builtin(self._outputs_of)
         if package == DYNAMIC_PACKAGE:
             return self._dynamic()
-        raise EngineError(
-            f"no provider for package '{package}': attach one with PULUMI_DEBUG_PROVIDERS={package}:<port>; the "
-            "embedded engine installs no plugins"
-        )
+        raise EngineError(f"no provider for package '{package}': attach one, PULUMI_DEBUG_PROVIDERS={package}:<port>")
 
     def _dynamic(self) -> Provider:
         with self._lock:
             host, self._spare = self._spare or self._start_host(), None
         line = host.stdout.readline().strip() if host.stdout else ""
         if not line.isdigit():
-            raise EngineError(
-                f"the host of dynamic providers did not start: `{self._project.interpreter} -m pulumi.dynamic` in "
-                f"{self._project.program} said {line!r} (exit code {host.poll()})"
-            )
+            command = f"`{self._project.interpreter} -m pulumi.dynamic` in {self._project.program}"
+            raise EngineError(f"{command} did not start; it said {line!r} (exit code {host.poll()})")
 
         def died() -> str | None:
             try:
@@ -126,21 +121,21 @@ class Instances:
                 return self.get(r.provider).check(r, olds, news)
             case Diff(old=old, new=new, news=news) if old.is_provider:
                 return _diff_config(self.candidate(new or old), (new or old).urn, old, news)
-            case Diff(old=old, new=new, news=news, ignore_changes=ignore):
-                return self.diff(old, new or old, news, ignore)
+            case Diff(old=old, new=new, news=news):
+                return self.diff(old, new or old, news)
             case ConfigDiff():
                 return self._compare(question)
             case _:
                 raise AssertionError(f"{question} is no question to a provider")
 
-    def diff(self, old: Resource, new: Resource, news: Properties, ignore: tuple[str, ...]) -> DiffAnswer:
+    def diff(self, old: Resource, new: Resource, news: Properties) -> DiffAnswer:
         """How `news` differ from what `old` has; where the provider does not know, the inputs are compared."""
-        answer = self.get(new.provider).diff(new, old, news, ignore)
+        answer = self.get(new.provider).diff(new, old, news)
         if answer.changes is None:
-            wanted = with_ignored(news, old.inputs, list(ignore))
-            answer.diffs = changed_keys(old.inputs, wanted)
-            answer.changes = bool(answer.diffs)
+            wanted = with_ignored(news, old.inputs, new.ignore_changes)
             answer.detailed = {p: PropertyChange(kind) for p, kind, *_ in differences(old.inputs, wanted)}
+            answer.diffs = sorted({str(parse_path(p)[0]) for p in answer.detailed})
+            answer.changes = bool(answer.diffs)
         return answer
 
     def _compare(self, question: ConfigDiff) -> DiffAnswer:

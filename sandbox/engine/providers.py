@@ -42,12 +42,8 @@ class Provider:
     provider that does not take them, and marked again in its answers."""
 
     def __init__(self, package: str, stub: Any, died: Callable[[], str | None] = lambda: None) -> None:
-        self.package = package
-        self._stub = stub
-        self._died = died
-        self._accepts_secrets = False
-        self._accepts_references = False
-        self._supports_preview = False
+        self.package, self._stub, self._died = package, stub, died
+        self._takes = pb.ConfigureResponse()  # what the provider said it accepts and supports
         self.config_known = True
         self._configured = False
         self._lock = threading.Lock()
@@ -56,10 +52,7 @@ class Provider:
     def check_config(self, urn: str, olds: Properties, news: Properties) -> Checked:
         request = pb.CheckRequest(urn=urn, olds=_plain(olds), news=_plain(news))
         answer = self._call("CheckConfig", request, optional=True)
-        if answer is None:
-            return news, []
-        inputs = remark_secrets(from_struct(answer.inputs), news) if answer.HasField("inputs") else news
-        return inputs, [(f.property, f.reason) for f in answer.failures]
+        return (news, []) if answer is None else self._checked(answer, news)
 
     def diff_config(self, urn: str, old_inputs: Properties, olds: Properties, news: Properties) -> DiffAnswer:
         request = pb.DiffRequest(urn=urn, olds=_plain(olds), old_inputs=_plain(old_inputs), news=_plain(news))
@@ -82,50 +75,39 @@ class Provider:
             for k, v in plain({k: v for k, v in inputs.items() if k != "version"}).items():
                 text = v if isinstance(v, str) else json.dumps(v, separators=(",", ":"))
                 request.variables[f"{self.package}:config:{k}"] = text
-            answer = self._call("Configure", request)
-            self._accepts_secrets, self._accepts_references = answer.acceptSecrets, answer.acceptResources
-            self._supports_preview = answer.supportsPreview
+            self._takes = self._call("Configure", request)
 
     # -- resources
     def check(self, r: Resource, olds: Properties, news: Properties) -> Checked:
         if not self.config_known:
             return news, []
-        seed = secrets.token_bytes(32)
-        answer = self._ask("Check", pb.CheckRequest, r, olds=self._out(olds), news=self._out(news), randomSeed=seed)
-        inputs = self._in(answer.inputs, news) if answer.HasField("inputs") else news
-        return inputs, [(f.property, f.reason) for f in answer.failures]
+        bags = {"olds": self._out(olds), "news": self._out(news)}
+        return self._checked(self._ask("Check", r, **bags, randomSeed=secrets.token_bytes(32)), news)
 
-    def diff(self, r: Resource, old: Resource, news: Properties, ignore: tuple[str, ...]) -> DiffAnswer:
+    def diff(self, r: Resource, old: Resource, news: Properties) -> DiffAnswer:
         """How `news` differ from what `old` has; `r` is what it is called now."""
         if not self.config_known:
             return DiffAnswer(True)
         known = {"olds": self._elided(old.outputs), "old_inputs": self._elided(old.inputs), "news": self._elided(news)}
-        return _diff_answer(self._ask("Diff", pb.DiffRequest, r, id=old.id, ignoreChanges=ignore, **known))
+        return _diff_answer(self._ask("Diff", r, id=old.id, ignoreChanges=r.ignore_changes, **known))
 
     def create(self, r: Resource, *, preview: bool) -> tuple[str, Properties]:
-        if preview and not self._supports_preview:
+        if preview and not self._takes.supportsPreview:
             return "", self._foreseen(r)
-        answer = self._ask(
-            "Create", pb.CreateRequest, r, like=r.inputs, properties=self._out(r.inputs), preview=preview,
-            timeout=r.custom_timeouts.get("create", 0),
-        )  # fmt: skip
+        answer = self._ask("Create", r, like=r.inputs, properties=self._out(r.inputs), preview=preview)
         if not preview and not answer.id:
             raise ProviderError(f"plugin for package '{self.package}' returned an empty id from create of {r.urn}")
         return answer.id, self._in(answer.properties, r.inputs)
 
-    def update(self, r: Resource, old: Resource, *, preview: bool, ignore: list[str]) -> Properties:
-        if preview and not self._supports_preview:
+    def update(self, r: Resource, old: Resource, *, preview: bool) -> Properties:
+        if preview and not self._takes.supportsPreview:
             return self._foreseen(r)
-        answer = self._ask(
-            "Update", pb.UpdateRequest, r, like=r.inputs, id=old.id, olds=self._elided(old.outputs),
-            old_inputs=self._elided(old.inputs), news=self._out(r.inputs), preview=preview, ignoreChanges=ignore,
-            timeout=r.custom_timeouts.get("update", 0),
-        )  # fmt: skip
-        return self._in(answer.properties, r.inputs)
+        known = {"id": old.id, "olds": self._elided(old.outputs), "old_inputs": self._elided(old.inputs)}
+        wanted = {"news": self._out(r.inputs), "ignoreChanges": r.ignore_changes}
+        return self._in(self._ask("Update", r, like=r.inputs, **known, **wanted, preview=preview).properties, r.inputs)
 
     def delete(self, r: Resource) -> None:
-        known = {"properties": self._elided(r.outputs), "old_inputs": self._elided(r.inputs)}
-        self._ask("Delete", pb.DeleteRequest, r, id=r.id, timeout=r.custom_timeouts.get("delete", 0), **known)
+        self._ask("Delete", r, id=r.id, properties=self._elided(r.outputs), old_inputs=self._elided(r.inputs))
 
     def _foreseen(self, r: Resource) -> Properties:
         """Its outputs, as far as they are known without asking; the SDK takes every other one as unknown."""
@@ -136,9 +118,8 @@ class Provider:
         if not self.config_known:
             return Found("", {}, {})
         known = {"inputs": self._elided(inputs), "properties": self._elided(outputs)}
-        seconds = r.custom_timeouts.get("read", 0)
         try:
-            answer = self._ask("Read", pb.ReadRequest, r, like=inputs, id=r.id, timeout=seconds, **known)
+            answer = self._ask("Read", r, like=inputs, id=r.id, **known)
         except InitError as e:
             return Found(e.id, e.inputs, e.outputs, e.reasons)
         if not answer.id:
@@ -150,11 +131,11 @@ class Provider:
         if not self.config_known:
             return {}, []
         answer = self._call("Invoke", pb.InvokeRequest(tok=token, args=self._out(args), preview=preview))
-        return from_struct(getattr(answer, "return")), [(f.property, f.reason) for f in answer.failures]
+        return from_struct(getattr(answer, "return")), _failures(answer)
 
     # -- transport
     def _out(self, properties: Properties) -> Any:
-        return to_struct(properties, secrets=self._accepts_secrets, references=self._accepts_references)
+        return to_struct(properties, secrets=self._takes.acceptSecrets, references=self._takes.acceptResources)
 
     def _elided(self, properties: Properties) -> Any:
         """Assets travel as their hashes: enough to compare, or to name what goes."""
@@ -162,11 +143,17 @@ class Provider:
 
     def _in(self, struct: Any, like: Properties) -> Properties:
         found = from_struct(struct)
-        return found if self._accepts_secrets else remark_secrets(found, like)
+        return found if self._takes.acceptSecrets else remark_secrets(found, like)
 
-    def _ask(self, method: str, message: Any, r: Resource, like: Properties | None = None, **fields: Any) -> Any:
-        """A call about one resource."""
-        return self._call(method, message(urn=r.urn, name=r.name, type=r.type, **fields), like)
+    def _checked(self, answer: Any, news: Properties) -> Checked:
+        return self._in(answer.inputs, news) if answer.HasField("inputs") else news, _failures(answer)
+
+    def _ask(self, method: str, r: Resource, like: Properties | None = None, **fields: Any) -> Any:
+        """A call about one resource, within the time the program gives it."""
+        request = getattr(pb, f"{method}Request")(urn=r.urn, name=r.name, type=r.type, **fields)
+        if seconds := r.custom_timeouts.get(method.lower()):
+            request.timeout = seconds
+        return self._call(method, request, like)
 
     def _call(self, method: str, request: Any, like: Properties | None = None, *, optional: bool = False) -> Any:
         """The answer; None when the provider need not have the method and has not. Raises ProviderError, and
@@ -190,12 +177,15 @@ def _plain(properties: Properties) -> Any:
     return to_struct(properties, secrets=False)
 
 
+def _failures(answer: Any) -> list[tuple[str, str]]:
+    return [(f.property, f.reason) for f in answer.failures]
+
+
 def _init_failure(e: grpc.RpcError) -> Any:
-    for key, value in e.trailing_metadata() or ():
-        if key == "grpc-status-details-bin":
-            for detail in status_pb2.Status.FromString(value).details:
-                if detail.type_url.endswith("ErrorResourceInitFailed"):
-                    return pb.ErrorResourceInitFailed.FromString(detail.value)
+    details = dict(e.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
+    for detail in status_pb2.Status.FromString(details).details:
+        if detail.type_url.endswith("ErrorResourceInitFailed"):
+            return pb.ErrorResourceInitFailed.FromString(detail.value)
     return None
 
 

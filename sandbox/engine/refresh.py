@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sandbox.engine.apply import finish
 from sandbox.engine.errors import EngineError
-from sandbox.engine.state import Resource, Snapshot, copied
+from sandbox.engine.state import Resource, Snapshot
 from sandbox.engine.steps import Step
 from sandbox.engine.values import equal
 
@@ -65,7 +66,7 @@ class Refresh:
         if found is None:
             step.new = None
             return "delete"
-        step.new = new = copied(old, id=found.id, init_errors=found.init_errors)
+        step.new = new = replace(old, id=found.id, init_errors=found.init_errors)
         finish(new, found.outputs)
         if found.inputs is not None:
             new.inputs = found.inputs
@@ -74,7 +75,7 @@ class Refresh:
             self._executor.report.diagnostic("warning", reasons, old.urn)
         if old.external:
             return "same" if equal(old.outputs, new.outputs) else "update"
-        diff = instances.diff(new, new, old.inputs, tuple(old.ignore_changes))
+        diff = instances.diff(new, new, old.inputs)
         step.diffs, step.detailed = diff.diffs, {p: c.inverted for p, c in (diff.detailed or {}).items()}
         return "update" if diff.changes else "same"
 
@@ -87,7 +88,7 @@ def without_missing(resources: list[Resource]) -> list[Resource]:
     out = []
     for r in resources:
         by_property = {k: [d for d in v if d in there] for k, v in r.property_dependencies.items()}
-        kept = copied(r, property_dependencies={k: v for k, v in by_property.items() if v})
+        kept = replace(r, property_dependencies={k: v for k, v in by_property.items() if v})
         kept.dependencies = [d for d in r.dependencies if d in there]
         kept.parent = r.parent if r.parent in all_urns else ""
         kept.deleted_with = r.deleted_with if r.deleted_with in there else ""

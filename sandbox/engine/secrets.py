@@ -30,9 +30,7 @@ def passphrase() -> str:
             return Path(file).read_text("utf-8").strip()
         except OSError as e:
             raise EngineError(f"PULUMI_CONFIG_PASSPHRASE_FILE {file}: {e.strerror}") from e
-    raise EngineError(
-        "passphrase must be set with PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE environment variables"
-    )
+    raise EngineError("passphrase must be set with PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE")
 
 
 class Crypter:

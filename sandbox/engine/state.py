@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from sandbox.engine.urns import PROVIDER_PREFIX, STACK_TYPE, name_of
 from sandbox.engine.values import UNKNOWN_TEXT, Properties
@@ -80,7 +80,7 @@ class Resource:
     def referring(self, renamed: Callable[[str], str]) -> Resource:
         """The resource with every URN in it, its own too, as `renamed` has it; itself if none is another one."""
         urn, _, ident = self.provider.rpartition("::")
-        fields = {
+        fields: dict[str, Any] = {
             "urn": renamed(self.urn),
             "parent": renamed(self.parent),
             "provider": f"{renamed(urn)}::{ident}" if urn else "",
@@ -89,14 +89,13 @@ class Resource:
             "deleted_with": renamed(self.deleted_with),
         }
         changes = {k: v for k, v in fields.items() if v != getattr(self, k)}
-        return copied(self, **changes) if changes else self
+        return dataclasses.replace(self, **changes) if changes else self
 
     def alike(self, other: Resource) -> bool:
         """Whether both would be saved alike, but for the time."""
         return all(getattr(self, f) == getattr(other, f) for f in FIELDS if f != "modified")
 
 
-R = TypeVar("R", bound=Resource)
 FIELDS = tuple(f.name for f in dataclasses.fields(Resource))
 
 
@@ -123,10 +122,6 @@ def provider_urn(reference: str) -> str:
     return reference.rpartition("::")[0]
 
 
-def copied(r: R, **changes: Any) -> R:
-    return dataclasses.replace(r, **changes)
-
-
 def now() -> str:
     """UTC, RFC 3339, with microseconds."""
     return datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
@@ -144,6 +139,5 @@ def problems(snapshot: Snapshot) -> list[str]:
         if r.custom and not r.id:
             out.append(f"{r.urn} has no id")
         seen.add(r.urn)
-        if not r.delete:
-            live.add(r.urn)
+        live |= set() if r.delete else {r.urn}
     return out

@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.engine.errors import EngineError
 from sandbox.engine.state import Resource
-from sandbox.engine.values import Properties, Secret, differences
+from sandbox.engine.values import Properties, Secret
 
 INIT_ERROR = "#initerror"  # stands for "it did not become ready" in replace_on_changes
 
@@ -69,7 +69,6 @@ class Diff:
     old: Resource
     new: Resource | None
     news: Properties
-    ignore_changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,6 @@ class Step:
     logical: bool = True
     condemns_old: bool = False  # the old object is deleted at the end, once this step succeeded
     early: bool = False  # a delete that makes room: its entry stays, pending, until the replacement is there
-    ignore_changes: list[str] = field(default_factory=list)
 
     @property
     def resource(self) -> Resource:
@@ -138,11 +136,6 @@ def _shown(value: Any) -> str:
 
 def difference_text(old: Resource, new: Resource, key: str) -> str:
     return f"{key}: {{{_shown(old.inputs.get(key))}}} => {{{_shown(new.inputs.get(key))}}}"
-
-
-def changed_keys(old: Properties, new: Properties) -> list[str]:
-    """Top-level keys whose value differs; going from absent to None is no change."""
-    return [k for k in sorted(old.keys() | new.keys()) if any(True for _ in differences(old.get(k), new.get(k)))]
 
 
 def waves(steps: list[Step]) -> list[list[Step]]:

@@ -66,14 +66,10 @@ class Workspace:
         given = a.positional[0] if a.positional and a.command in NAMING else None
         name = given or a.get("--stack") or os.environ.get("PULUMI_STACK") or self.selected
         if not name:
-            raise EngineError(
-                "no stack selected; please use `pulumi stack select` or `pulumi stack init` to choose one"
-            )
+            raise EngineError("no stack selected; choose one with `pulumi stack select` or `pulumi stack init`")
         parts = name.split("/")
         if len(parts) == 3 and parts[1] != self.project.name:
-            raise EngineError(
-                f"stack {name}: its project is {parts[1]}, the one in {self.project.root} {self.project.name}"
-            )
+            raise EngineError(f"stack {name} is not of {self.project.name}, the project in {self.project.root}")
         return parts[-1]
 
     def anystore(self) -> StackStore:
