@@ -80,8 +80,6 @@ class StackStore:
         """The checkpoint's `latest` document. Raises EngineError when the file cannot be trusted."""
         try:
             document = json.loads(self.path.read_text("utf-8"))
-        except FileNotFoundError as e:
-            raise EngineError(f"no stack named '{self.name}' found") from e
         except ValueError as e:
             older = f"{self.path.name}.bak is the last good one, {self.backup_folder} has older ones"
             raise EngineError(f"{self.path}: could not read the state: {e}; {older}") from e

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from sandbox.engine.errors import EngineError
@@ -92,23 +92,13 @@ def resource_to_text(r: Resource, seal: Seal) -> str:
 def snapshot_to_text(snapshot: Snapshot, crypter: Crypter) -> str:
     """The `latest` document of a checkpoint."""
     seal = sealer(crypter)
-
-    def listed(key: str, texts: Iterable[str]) -> str:
-        joined = ",".join(texts)
-        return f'"{key}":[{joined}],' if joined else ""
-
-    resources = listed("resources", (resource_to_text(r, seal) for r in snapshot.resources))
-    pending = listed(
-        "pending_operations",
-        (f'{{"resource":{resource_to_text(o.resource, seal)},"type":"{o.type}"}}' for o in snapshot.pending),
-    )
-    manifest = {
-        "time": now(),
-        "magic": hashlib.sha256(ENGINE_VERSION.encode()).hexdigest(),
-        "version": ENGINE_VERSION,
-    }
+    resources = [resource_to_text(r, seal) for r in snapshot.resources]
+    pending = [f'{{"resource":{resource_to_text(o.resource, seal)},"type":"{o.type}"}}' for o in snapshot.pending]
+    manifest = {"time": now(), "magic": hashlib.sha256(ENGINE_VERSION.encode()).hexdigest(), "version": ENGINE_VERSION}
     head = {"manifest": manifest, "secrets_providers": {"type": "passphrase", "state": {"salt": crypter.salt}}}
-    return f'{compact(head)[:-1]},{resources}{pending}"metadata":{compact(snapshot.metadata)}}}'
+    lists = (("resources", resources), ("pending_operations", pending))
+    listed = "".join(f'"{key}":[{",".join(texts)}],' for key, texts in lists if texts)
+    return f'{compact(head)[:-1]},{listed}"metadata":{compact(snapshot.metadata)}}}'
 
 
 def revealed(latest: dict[str, Any], where: str) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 from sandbox.engine.errors import EngineError
 from sandbox.engine.project import Project, read_yaml
 from sandbox.engine.secrets import Crypter
-from sandbox.engine.values import Path, parse_path
+from sandbox.engine.values import Path, nodes, parse_path
 
 _INDENTED_LIST = re.compile(r"^( *)\S.*:[ \t]*\n\1  - ", re.MULTILINE)
 
@@ -32,12 +32,9 @@ class Entry:
 
     def document(self, reveal: bool) -> dict[str, Any]:
         """As `--json` shows it."""
-        out: dict[str, Any] = {}
-        if reveal or not self.secret:
-            out["value"] = self.text
-            if self.object is not None:
-                out["objectValue"] = self.object
-        return out | {"secret": self.secret}
+        hidden = self.secret and not reveal
+        value = {} if hidden else {"value": self.text}
+        return value | ({} if hidden or self.object is None else {"objectValue": self.object}) | {"secret": self.secret}
 
 
 class StackConfig:
@@ -64,12 +61,10 @@ class StackConfig:
     # -- reading
     def key(self, text: str) -> str:
         """The full key, `project:key`, of a key as people write it."""
-        if text.count(":") > 1:
-            namespace, middle, name = [*text.split(":"), ""][:3]
-            if middle == "config" and text.count(":") == 2:
-                return f"{namespace}:{name}"
+        namespace, *middle, name = text.split(":") if ":" in text else [self.project.name, text]
+        if middle not in ([], ["config"]):
             raise EngineError(f"could not parse {text!r} as a configuration key; write `key` or `namespace:key`")
-        return text if ":" in text else f"{self.project.name}:{text}"
+        return f"{namespace}:{name}"
 
     def place(self, text: str, path: bool) -> Path:
         """Where a value stands below `config`: `ns:a.b[0]` as a path is `["ns:a", "b", 0]`."""
@@ -100,7 +95,7 @@ class StackConfig:
 
     def entry(self, key: str, value: Any, reveal: bool) -> Entry:
         """The entry of a stored value: this file's, or one that an update remembers."""
-        secret = _has_secure(value)
+        secret = any(_is_secure(v) for v in nodes(value))
         if secret and not reveal:
             return Entry("[secret]", True)
         opened = self._opened(key, value)
@@ -118,18 +113,13 @@ class StackConfig:
 
     # -- writing
     @cached_property
-    def _yaml(self) -> Any:
-        from ruamel.yaml import YAML  # a slow import that only edits need
-
-        out = YAML()
-        out.width, out.preserve_quotes = 100_000, True
-        return out
-
-    @cached_property
     def _document(self) -> Any:
         """The file as ruamel's mapping, which remembers comments and layout."""
+        from ruamel.yaml import YAML  # a slow import that only edits need
         from ruamel.yaml.comments import CommentedMap
 
+        self._yaml = YAML()
+        self._yaml.width, self._yaml.preserve_quotes = 100_000, True
         if not self.raw:
             return CommentedMap()
         text = self.path.read_text("utf-8")
@@ -166,12 +156,6 @@ class StackConfig:
 
 def _is_secure(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {"secure"} and isinstance(value["secure"], str)
-
-
-def _has_secure(value: Any) -> bool:
-    if isinstance(value, dict):
-        return _is_secure(value) or any(_has_secure(v) for v in value.values())
-    return isinstance(value, list) and any(_has_secure(v) for v in value)
 
 
 def _typed(text: str) -> Any:

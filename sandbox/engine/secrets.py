@@ -69,10 +69,9 @@ class Crypter:
             return self._key
 
     def encrypt(self, text: str) -> str:
-        known = self._known.get(text)
-        if known is None:
-            known = self._known[text] = _seal(self.key(), text)
-        return known
+        if text not in self._known:
+            self._known[text] = _seal(self.key(), text)
+        return self._known[text]
 
     def decrypt(self, ciphertext: str, where: str) -> str:
         """The text of a ciphertext found at `where`. Raises EngineError when it does not authenticate."""

@@ -190,21 +190,11 @@ def join(path: str, key: str) -> str:
 
 def parse_path(text: str) -> Path:
     """`a.b[0]["c.d"].*` -> ["a", "b", 0, "c.d", "*"]. Raises EngineError for anything else."""
-    out: Path = []
-    at = 0
-    while at < len(text):
-        found = _STEP.match(text, at)
-        if not found:
-            raise EngineError(f"property path {text!r}: cannot read it from position {at}; write e.g. a.b[0]")
-        index, quoted, star, name = found.groups()
-        if index is not None:
-            out.append(int(index))
-        elif quoted is not None:
-            out.append(re.sub(r"\\(.)", r"\1", quoted))
-        else:
-            out.append(star or name)
-        at = found.end()
-    return out
+    steps = list(_STEP.finditer(text))
+    if "".join(step[0] for step in steps) != text:
+        raise EngineError(f"property path {text!r}: it cannot be read; write e.g. a.b[0]")
+    groups = (step.groups(default="") for step in steps)
+    return [int(i) if i else star or name or re.sub(r"\\(.)", r"\1", quoted) for i, quoted, star, name in groups]
 
 
 def covers(pattern: Path, path: Path) -> bool:
