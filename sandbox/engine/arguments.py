@@ -46,9 +46,10 @@ COMMANDS = {
     "plugin ls": ("cli.plugins", "--json --project", "list plugins, of which there are none"),
     "install": ("cli.install", "--no-plugins --no-dependencies --reinstall", "do nothing: pip installs"),
 }
-# How many words may follow a command; none where it is not listed.
-WORDS = {"help": 2, "config get": 1, "config set": 2, "config rm": 1, "config rm-all": 1000, "stack init": 1,
-         "stack select": 1, "stack rm": 1, "stack output": 1, "cancel": 1}  # fmt: skip
+# How many words follow a command, at least and at most; none where it is not listed.
+WORDS = {"help": (0, 2), "config get": (1, 1), "config set": (1, 2), "config rm": (1, 1), "config rm-all": (0, 1000),
+         "stack init": (0, 1), "stack select": (0, 1), "stack rm": (0, 1), "stack output": (0, 1),
+         "cancel": (0, 1)}  # fmt: skip
 SHORT = {"-s": "--stack", "-C": "--cwd", "-y": "--yes", "-j": "--json", "-m": "--message", "-p": "--parallel",
          "-f": "--skip-preview", "-v": "--verbose", "-h": "--help", "-r": "--refresh", "-d": "--debug", "-a": "--all",
          "-i": "--show-ids"}  # fmt: skip
@@ -106,9 +107,10 @@ def parse(argv: list[str]) -> Arguments:
         raise EngineError("a command is expected, such as preview, up or stack ls")
     if not out.command or (out.positional and out.command in ("config", "stack")):
         raise RefusedError(f"command `pulumi {' '.join(words[:2])}`")
-    if len(out.positional) > WORDS.get(out.command, 0):
-        given = " ".join(out.positional)
-        raise EngineError(f"`pulumi {out.command}` takes {WORDS.get(out.command, 0)} argument(s), not {given!r}")
+    least, most = WORDS.get(out.command, (0, 0))
+    if not least <= len(out.positional) <= most:
+        expected = f"{least} to {most}" if least < most else most
+        raise EngineError(f"`pulumi {out.command}` takes {expected} argument(s), not {' '.join(out.positional)!r}")
     return out
 
 

@@ -191,10 +191,8 @@ def cancel(a: Arguments) -> None:
 
 
 # -- configuration
-def _config_of(a: Arguments, *words: int) -> StackConfig:
-    """The configuration of an existing stack. `words`: how many may follow the command."""
-    if words and len(a.positional) not in words:
-        raise EngineError(f"{a.command}: a key is expected{', and a value' if 2 in words else ''}")
+def _config_of(a: Arguments) -> StackConfig:
+    """The configuration of an existing stack."""
     here = Workspace(a)
     here.store()
     return here.config()
@@ -210,7 +208,7 @@ def config_list(a: Arguments) -> None:
 
 
 def config_get(a: Arguments) -> None:
-    config = _config_of(a, 1)
+    config = _config_of(a)
     entry = config.get(config.place(a.positional[0], a.has("--path")))
     if entry is None:
         name = a.positional[0].removeprefix(f"{config.project.name}:")
@@ -219,7 +217,7 @@ def config_get(a: Arguments) -> None:
 
 
 def config_set(a: Arguments) -> None:
-    config = _config_of(a, 1, 2)
+    config = _config_of(a)
     value = a.positional[1] if len(a.positional) == 2 else sys.stdin.read().removesuffix("\n")
     config.set(config.place(a.positional[0], a.has("--path")), value, secret=a.has("--secret"))
     config.save()

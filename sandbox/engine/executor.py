@@ -196,8 +196,12 @@ class Executor:
             self._applier.apply(step)
         except BaseException as e:
             error = e if isinstance(e, EngineError) else EngineError(f"internal error: {e!r}")
-            self.fail(step, error, started)
+            self.report_failure(step, error, started)
             self.journal.end(step, succeeded=isinstance(e, InitError))
+            if isinstance(e, ProtectedError):
+                self.saw_error = True
+            else:
+                self.stop("failed")
             if error is not e:
                 raise
             raise StoppedError from e
@@ -211,18 +215,13 @@ class Executor:
         with self._slots:
             self.counts[op] += 1
 
-    def fail(self, step: Step, error: EngineError, started: float) -> None:
-        """What went wrong with a step is said; nothing more starts, unless its resource was only protected."""
+    def report_failure(self, step: Step, error: EngineError, started: float) -> None:
         self.report.diagnostic("error", f"{'Preview failed: ' if self.preview else ''}{error}", step.urn)
         if not self.preview:
             creating = step.op in ("create", "create-replacement")
             if isinstance(error, ProviderError) and not isinstance(error, InitError) and not creating:
                 self.maybe_corrupt = True
             self.report.failed(step, time.monotonic() - started)
-        if isinstance(error, ProtectedError):
-            self.saw_error = True
-        else:
-            self.stop("failed")
 
 
 def _counts(step: Step) -> bool:

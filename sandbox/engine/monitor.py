@@ -91,18 +91,15 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
         with _guarded(self._executor, context):
             args = from_struct(request.args)
             if request.tok == "pulumi:pulumi:getResource":
-                return self._get_resource(args)
+                return _invoked(self._get_resource(str(args.get("urn"))), [])
             if has_unknown(args):
                 raise RefusedError(f"invoke of {request.tok} with unknown arguments")
             reference = request.provider or self._default(package_of(request.tok), request.version)
             provider = self._executor.instances.get(reference)
             try:
-                answer, failures = provider.invoke(request.tok, args, preview=self._executor.preview)
+                return _invoked(*provider.invoke(request.tok, args, preview=self._executor.preview))
             except ProviderError as e:
                 raise EngineError(f"invocation of {request.tok} returned an error: {e}") from e
-            response = resource_pb2.ResourceInvokeResponse(failures=[{"property": p, "reason": r} for p, r in failures])
-            getattr(response, "return").CopyFrom(to_struct(answer))
-            return response
 
     def SignalAndWaitForShutdown(self, request: Any, context: Any) -> Any:
         return empty_pb2.Empty()
@@ -110,46 +107,44 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
     # -- translation
     def _goal(self, q: Any) -> Goal:
         _refuse_rare(q)
-        above = self._goals.get(q.parent)
+        above = self._goals.get(q.parent, Goal("", ""))
         goal = Goal(self._urn(q), q.type, q.custom, self._inputs(q), parent=q.parent, import_id=q.importId)
         goal.aliases = alias_urns(q, goal.urn, q.aliases, self._executor.planner.former)
         goal.dependencies = sorted(q.dependencies)
-        goal.property_dependencies = {k: sorted(v.urns) for k, v in q.propertyDependencies.items()}
+        by_property = {k: sorted(v.urns) for k, v in q.propertyDependencies.items()}
+        goal.property_dependencies = by_property or dict.fromkeys(goal.inputs, goal.dependencies)
         if q.custom and not goal.is_provider:
-            goal.provider = q.provider or self._default(package_of(q.type), q.version)
-        goal.protect = q.protect if q.HasField("protect") else bool(above and above.protect)
-        retained = bool(above and above.retain_on_delete)
-        goal.retain_on_delete = q.retainOnDelete if q.HasField("retainOnDelete") else retained
+            package = package_of(q.type)
+            inherited = above.provider if f"{PROVIDER_PREFIX}{package}::" in above.provider else ""
+            goal.provider = q.provider or inherited or self._default(package, q.version)
+        goal.protect = q.protect if q.HasField("protect") else above.protect
+        goal.retain_on_delete = q.retainOnDelete if q.HasField("retainOnDelete") else above.retain_on_delete
         goal.delete_before_replace = q.deleteBeforeReplace if q.deleteBeforeReplaceDefined else None
-        goal.deleted_with = q.deletedWith or (above.deleted_with if above else "")
+        goal.deleted_with = q.deletedWith or above.deleted_with
         goal.ignore_changes, goal.replace_on_changes = list(q.ignoreChanges), list(q.replaceOnChanges)
         goal.additional_secret_outputs, goal.hide_diff = list(q.additionalSecretOutputs), list(q.hideDiffs)
         goal.custom_timeouts = _timeouts(q.customTimeouts)
         return goal
 
     def _inputs(self, q: Any) -> Properties:
-        inputs = self._hashed(q.object)
+        inputs: Properties = self._hashed(q.object)
         if q.type.startswith(PROVIDER_PREFIX) and q.version:
             inputs |= {"version": q.version, "__internal": {}}
         if package_of(q.type) == DYNAMIC_PACKAGE and "__provider" in inputs:
             inputs["__provider"] = secret(inputs["__provider"])  # it is code: the state keeps it authenticated
         return inputs
 
-    def _hashed(self, struct: Any) -> Properties:
-        return {k: hashed(v, self._project.program) for k, v in from_struct(struct).items()}
+    def _hashed(self, struct: Any) -> Any:
+        return hashed(from_struct(struct), self._project.program)
 
     def _urn(self, q: Any) -> str:
         return make_urn(self._stack, self._project.name, q.parent, q.type, q.name)
 
-    def _get_resource(self, args: Properties) -> Any:
-        urn = args.get("urn")
-        found = self._executor.registered(str(urn))
+    def _get_resource(self, urn: str) -> Properties:
+        found = self._executor.registered(urn)
         if found is None:
             raise EngineError(f"unknown resource {urn}")
-        response = resource_pb2.ResourceInvokeResponse()
-        body = {"urn": urn, "id": found.id, "state": found.outputs}
-        getattr(response, "return").CopyFrom(to_struct(body))
-        return response
+        return {"urn": urn, "id": found.id, "state": found.outputs}
 
     # -- default providers
     def _default(self, package: str, version: str) -> str:
@@ -245,6 +240,11 @@ def _refusal(method: str) -> Any:
 for _method in vars(resource_grpc.ResourceMonitorServicer).keys() - vars(Monitor).keys():
     if _method[0].isupper():
         setattr(Monitor, _method, _refusal(_method))
+
+
+def _invoked(answer: Properties, failures: list[tuple[str, str]]) -> Any:
+    told = [{"property": p, "reason": r} for p, r in failures]
+    return resource_pb2.ResourceInvokeResponse(**{"return": to_struct(answer), "failures": told})
 
 
 def _timeouts(timeouts: Any) -> dict[str, float]:

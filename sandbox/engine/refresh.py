@@ -21,7 +21,7 @@ class Refresh:
     """`counted`: the summary tells what came of each resource; not so when it comes before an update."""
 
     def __init__(self, executor: Executor, *, counted: bool) -> None:
-        self._executor, self._counted = executor, counted
+        self._executor, self._counted, self._failed = executor, counted, False
 
     def run(self) -> None:
         """Reads every object of the state; the state then holds what was read, without what is gone."""
@@ -32,6 +32,8 @@ class Refresh:
         read = Snapshot(without_missing(found), base.pending, base.metadata)
         executor.journal.replace_base(read)
         executor.rebase(read)
+        if self._failed:
+            executor.stop("failed")
 
     def _refreshed(self, old: Resource) -> Resource | None:
         """The resource as read, None when it is gone; on an error the resource as it was."""
@@ -47,7 +49,8 @@ class Refresh:
             if old.custom and not old.is_provider and not old.pending_replacement:  # that one is known to be gone
                 op = self._reread(step, old)
         except EngineError as e:
-            executor.fail(step, e, started)
+            executor.report_failure(step, e, started)
+            self._failed = True  # the others are read all the same
             return old
         if self._counted:
             step.op = op

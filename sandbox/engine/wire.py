@@ -35,15 +35,9 @@ GRPC_OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.use_local_subchannel_pool", 1),  # two instances of a provider never share a connection
 ]
-_UNKNOWN_TEXTS = {
-    UNKNOWN_TEXT,
-    "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
-    "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
-    "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
-    "030794c1-ac77-496b-92df-f27374a8bd58",
-    "e48ece36-62e2-4504-bad9-02848725956a",
-    "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
-}
+_UNKNOWN_TEXTS = f"""{UNKNOWN_TEXT} 1c4a061d-8072-4f0a-a4cb-0ff528b18fe7 3eeb2bf0-c639-47a8-9e75-3b44932eb421
+    6a19a0b0-7e62-4c92-b797-7f8e31da9cc2 030794c1-ac77-496b-92df-f27374a8bd58 e48ece36-62e2-4504-bad9-02848725956a
+    dd056dcd-154b-4c76-9bd3-c8f88648b5ff""".split()
 _WHOLE = 1e21  # beyond it Pulumi writes floats as floats
 
 
