@@ -91,8 +91,6 @@ class Applier:
     def _delete(self, step: Step, old: Resource) -> None:
         if old.protect and step.op == "delete":
             raise ProtectedError(old.urn)
-        if step.early and old.provider:
-            self._instances.get(old.provider)
         if self._preview or not old.custom or old.is_provider or old.external or old.retain_on_delete:
             return
         if old.deleted_with and any(other.urn == old.deleted_with for other in self._going):

@@ -16,6 +16,7 @@ from typing import Any
 UNPROTECT = (
     "To unprotect the resource, remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
 )
+UNPROTECT_BY_COMMAND = UNPROTECT + ", or use the command:\n`pulumi state unprotect '{}'`"
 
 
 class EngineError(Exception):
@@ -49,7 +50,7 @@ class ProtectedError(EngineError):
     """A protected resource is to be deleted; everything that can go still does."""
 
     def __init__(self, urn: str) -> None:
-        hint = f"{UNPROTECT}, or use the command:\n`pulumi state unprotect '{urn}'`"
+        hint = UNPROTECT_BY_COMMAND.format(urn)
         super().__init__(f'resource "{urn}" cannot be deleted\nbecause it is protected. {hint}')
 
 

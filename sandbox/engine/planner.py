@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
 
-from sandbox.engine.errors import UNPROTECT
+from sandbox.engine.errors import UNPROTECT, UNPROTECT_BY_COMMAND
 from sandbox.engine.state import Resource, Snapshot, provider_urn
 from sandbox.engine.steps import (
     INIT_ERROR,
@@ -207,14 +207,15 @@ class Planner:
                     continue
                 keys = answer.replaces
             doomed.add(r.urn)
-            if r.protect and not r.delete:
-                why = f'unable to replace resource "{r.urn}" as part of replacing "{root.urn}"'
-                hint = f'{UNPROTECT}, or use the command:\n`pulumi state unprotect "{r.urn}"`'
-                raise CheckError(root.urn, f"{why} as it is currently marked for protection. {hint}")
             self._deleted_early[r] = keys
             self.going.add(r)
             steps.append(Step("delete", r.urn, r) if r.delete else _early_delete(r))
-        return sorted(steps[::-1], key=lambda step: step.resource.deleted_with != root.urn)
+        steps = sorted(steps[::-1], key=lambda step: step.resource.deleted_with != root.urn)
+        if protected := next((s.urn for s in steps if s.early and s.resource.protect), None):
+            why = f'unable to replace resource "{protected}" as part of replacing "{root.urn}"'
+            hint = UNPROTECT_BY_COMMAND.format(protected)
+            raise CheckError(root.urn, f"{why} as it is currently marked for protection. {hint}")
+        return steps
 
     # -- the end
     def deletions(self) -> list[Step]:

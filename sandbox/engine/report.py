@@ -21,6 +21,7 @@ from sandbox.engine.values import DESCEND, Properties, blinded, rebuilt
 
 _TCP = "tcp://"
 _LISTENER_SECONDS = 10
+UNLISTED = ("create-replacement", "delete-replaced", "remove-pending-replace")  # by `preview --json`
 
 
 class Report:
@@ -40,7 +41,7 @@ class Report:
 
     def before(self, step: Step) -> None:
         self._step_event("resourcePreEvent", step)
-        if step.op not in ("create-replacement", "delete-replaced") and not step.resource.is_default_provider:
+        if step.op not in UNLISTED and not step.resource.is_default_provider:
             self._steps.append(step)
 
     def after(self, step: Step, seconds: float) -> None:
