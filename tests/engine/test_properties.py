@@ -42,12 +42,14 @@ METHODS = [("init",), ("read",), ("update",), ("delete",), ("create",), ("create
 
 @st.composite
 def lives(draw: st.DrawFn) -> list[Run]:
-    """A program is deployed; then come changes of it, operations and failures.
-
-    Sizes are Hypothesis's to shrink; the rest is evenly random, as it would rather draw lives in which nothing happens.
-    """
+    """Sizes are Hypothesis's to shrink; the rest is evenly random, as it would rather draw lives in which nothing
+    happens."""
     size, more = draw(st.integers(2, 5)), draw(st.integers(1, 3))
-    r = draw(st.randoms(use_true_random=True))
+    return life(draw(st.randoms(use_true_random=True)), size, more)
+
+
+def life(r: Random, size: int, more: int) -> list[Run]:
+    """A program is deployed; then come changes of it, operations and failures."""
     nodes: list[Node] = []
     for number in range(size):
         nodes.append(_new(r, number, nodes))
