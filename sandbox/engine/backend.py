@@ -136,8 +136,8 @@ class StackStore:
     def lock(self) -> Iterator[None]:
         """The right to change the stack: a file of our own that is the only one. Raises EngineError naming who has it.
 
-        Of two of these engines that begin at once the kernel lets one look and write first. A CLI knows nothing of
-        that, but does as we do: it writes its file, then looks again, so that at most one finds itself alone.
+        Of two of these engines that begin at once the kernel lets one write and look first. A CLI knows nothing of
+        that, but does as we do: it looks once its file is written, so that at most one finds itself alone.
         """
         own = self.lock_folder / f"{uuid.uuid4()}.json"
         holder = {"pid": os.getpid(), "username": getpass.getuser(), "hostname": socket.gethostname()}
@@ -145,7 +145,6 @@ class StackStore:
         folder = os.open(self.lock_folder, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
-            self._refuse_if_held(own)
             write(own, json.dumps(holder | {"timestamp": now()}))
             self._refuse_if_held(own)
             fcntl.flock(folder, fcntl.LOCK_UN)

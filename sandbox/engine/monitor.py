@@ -23,7 +23,7 @@ from sandbox.engine.project import Project
 from sandbox.engine.state import DYNAMIC_PACKAGE
 from sandbox.engine.steps import Goal
 from sandbox.engine.urns import PROVIDER_PREFIX, alias_urns, default_provider_name, make_urn, package_of
-from sandbox.engine.values import Properties, Secret, has_unknown, secret
+from sandbox.engine.values import Properties, Secret, has_unknown, secret, without_unknowns
 from sandbox.engine.wire import from_struct, to_struct
 
 resource_pb2 = wire.load("resource_pb2")
@@ -79,7 +79,7 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
             goal.additional_secret_outputs = list(request.additionalSecretOutputs)
             state = self._executor.register(goal)
             outputs = to_struct(state.outputs, secrets=request.acceptSecrets)
-            return resource_pb2.ReadResourceResponse(urn=state.urn, id=state.id, properties=outputs)
+            return resource_pb2.ReadResourceResponse(urn=state.urn, properties=outputs)
 
     def RegisterResourceOutputs(self, request: Any, context: Any) -> Any:
         with _guarded(self._executor, context):
@@ -135,7 +135,9 @@ class Monitor(resource_grpc.ResourceMonitorServicer):  # type: ignore[misc,name-
         return inputs
 
     def _hashed(self, struct: Any) -> Any:
-        return hashed(from_struct(struct), self._project.program)
+        """Property values. An update leaves out what is not known."""
+        values = hashed(from_struct(struct), self._project.program)
+        return values if self._executor.preview else without_unknowns(values)
 
     def _urn(self, q: Any) -> str:
         return make_urn(self._stack, self._project.name, q.parent, q.type, q.name)

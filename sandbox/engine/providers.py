@@ -15,7 +15,16 @@ from sandbox.engine import wire
 from sandbox.engine.errors import InitError, ProviderError, RefusedError
 from sandbox.engine.state import Resource
 from sandbox.engine.steps import DiffAnswer, PropertyChange
-from sandbox.engine.values import Properties, Value, has_secret, has_unknown, plain, remark_secrets, without_contents
+from sandbox.engine.values import (
+    Properties,
+    Value,
+    has_secret,
+    has_unknown,
+    plain,
+    remark_secrets,
+    without_contents,
+    without_unknowns,
+)
 from sandbox.engine.wire import from_struct, to_struct
 
 pb = wire.load("provider_pb2")
@@ -117,6 +126,7 @@ class Provider:
         """The object `r.id`; None when it is gone."""
         if not self.config_known:
             return Found("", {}, {})
+        inputs, outputs = without_unknowns(inputs), without_unknowns(outputs)
         known = {"inputs": self._elided(inputs), "properties": self._elided(outputs)}
         try:
             answer = self._ask("Read", r, like=inputs, id=r.id, **known)

@@ -109,6 +109,17 @@ def without_contents(value: Value) -> Value:
     return rebuilt(value, visit)
 
 
+def without_unknowns(value: Value) -> Value:
+    """The value without its unknown parts."""
+
+    def visit(v: Value) -> Value:
+        if isinstance(v, dict):
+            return {k: without_unknowns(x) for k, x in v.items() if revealed(x) is not UNKNOWN}
+        return [without_unknowns(x) for x in v if revealed(x) is not UNKNOWN] if isinstance(v, list) else DESCEND
+
+    return rebuilt(value, visit)
+
+
 def blinded(value: Value) -> Value:
     """JSON for the event log: secrets keep their signature and lose their value, text assets their text."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.engine.values import UNKNOWN, Secret, without_unknowns
 from tests.engine.puppet import Node, Puppet
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -43,3 +44,8 @@ def test_who_names_no_property_depends_with_all_of_them(puppet: Puppet) -> None:
     made = deployed(puppet, Node("a", "a"), Node("b", "b", on=("a",), by="depends_on"))
     needs = [made["a"]["urn"]]
     assert made["b"]["propertyDependencies"] == {"value": needs, "replaceKey": needs}
+
+
+def test_an_update_leaves_out_what_is_not_known() -> None:
+    given = {"a": UNKNOWN, "b": [1, UNKNOWN], "c": Secret(UNKNOWN), "d": Secret({"e": UNKNOWN, "f": None})}
+    assert without_unknowns(given) == {"b": [1], "d": Secret({"f": None})}
