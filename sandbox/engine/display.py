@@ -1,4 +1,4 @@
-"""What people see: a line an operation with its duration and reason, what changes, diagnostics, a summary.
+"""What people see of operations: a line each with its duration and reason, what changes, and a summary.
 
 A line is (mark, text); the mark, `+` or `~` or a severity, gives it its colour.
 """
@@ -39,18 +39,6 @@ def operation(step: Step, seconds: float, *, preview: bool) -> Lines:
     if step.old and step.new and op in ("update", "replace"):
         for mark, text in changes(step.old, step.new):
             yield mark, f"        {text}"
-
-
-def failure(step: Step, seconds: float) -> Lines:
-    yield "error", f" !  {step.op} {step.resource.type} {step.resource.name} failed ({seconds:.1f}s)"
-
-
-def diagnostic(severity: str, message: str, urn: str) -> Lines:
-    if severity in ("error", "warning"):
-        where = f"\n    {urn}" if urn and urn not in message else ""
-        yield severity, f"{severity}: {message.rstrip()}{where}"
-    else:
-        yield "", message.rstrip("\n")
 
 
 def summary(counts: dict[str, int], old: Properties, new: Properties, seconds: float, *, preview: bool) -> Lines:

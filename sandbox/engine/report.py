@@ -10,6 +10,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
@@ -20,6 +21,7 @@ from sandbox.engine.steps import Step
 from sandbox.engine.values import DESCEND, Properties, blinded, rebuilt
 
 _TCP = "tcp://"
+LOUD = ("error", "warning")
 _LISTENER_SECONDS = 10
 UNLISTED = ("create-replacement", "delete-replaced", "remove-pending-replace")  # by `preview --json`
 
@@ -54,13 +56,16 @@ class Report:
 
     def failed(self, step: Step, seconds: float) -> None:
         self._step_event("resOpFailedEvent", step, status=0, steps=0)
-        self._print(display.failure(step, seconds))
+        r = step.resource
+        self._print([("error", f" !  {step.op} {r.type} {r.name} failed ({seconds:.1f}s)")])
 
     def diagnostic(self, severity: str, message: str, urn: str = "") -> None:
         body = {"message": message.removesuffix("\n") + "\n", "severity": severity} | ({"urn": urn} if urn else {})
         self.event("diagnosticEvent", body | {"color": "never"})
         self._diagnostics.append(body)
-        self._print(display.diagnostic(severity, message, urn))
+        where = f"\n    {urn}" if urn and urn not in message else ""
+        loud = f"{severity}: {message.rstrip()}{where}"
+        self._print([(severity, loud if severity in LOUD else message.rstrip("\n"))])
 
     def summary(self, summary: dict[str, Any], old: Properties, new: Properties, seconds: float) -> None:
         """`old` and `new`: the Stack's outputs."""
@@ -71,9 +76,8 @@ class Report:
         """What `preview --json` prints."""
         out: dict[str, Any] = {"config": config} if config else {}
         out |= {"steps": [_step_document(s) for s in self._steps], "changeSummary": changes}
-        loud = {"error", "warning"}
         told = [
-            d | {"message": f"{d['severity']}: {d['message']}"} if d["severity"] in loud else d
+            d | {"message": f"{d['severity']}: {d['message']}"} if d["severity"] in LOUD else d
             for d in self._diagnostics
         ]
         return out | ({"diagnostics": told} if told else {})
@@ -96,7 +100,7 @@ class Report:
         if self._log is not None:
             self.event(kind, {"metadata": _step_json(step, "diffKind"), "planning": self._preview, **more})
 
-    def _print(self, lines: display.Lines) -> None:
+    def _print(self, lines: Iterable[tuple[str, str]]) -> None:
         for mark, text in () if self._quiet else lines:
             colour = display.COLOURS.get(mark) if self._colour else None
             line = self._masked(text)
