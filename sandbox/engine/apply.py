@@ -36,6 +36,8 @@ class Applier:
                 self._read(new, imported=False)
             case "delete" | "delete-replaced" if old:
                 self._delete(step, old)
+            case "replace" if old and old in self._going and step.keys:
+                self._instances.get(old.provider)  # the one it was deleted with; in a preview nobody asked it so far
             case "replace" | "discard" | "discard-replaced" | "remove-pending-replace":
                 pass
             case _:

@@ -123,12 +123,12 @@ class Executor:
             self.report.diagnostic("error", str(e))
             self.stop("failed")
             return
-        needed: set[str] = set()  # by what is protected, and therefore not deleted either
+        needed: set[Resource] = set()  # by what is protected, and therefore not deleted either
         with ThreadPoolExecutor(self.parallel) as pool:
             for wave in waves(steps):
-                going = [s for s in wave if s.urn not in needed]
+                going = [s for s in wave if s.resource not in needed]
                 gone = {s for s, done in zip(going, pool.map(self._done, going), strict=True) if done}
-                needed.update(*(s.resource.needs() for s in wave if s not in gone))
+                needed.update(*(self.base.needed_by(s.resource) for s in going if s not in gone))
 
     def _done(self, step: Step) -> bool:
         with contextlib.suppress(StoppedError):

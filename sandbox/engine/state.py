@@ -117,6 +117,19 @@ class Snapshot:
     def stack(self) -> Resource | None:
         return next((r for r in self.resources if r.type == STACK_TYPE and not r.delete), None)
 
+    def needed_by(self, r: Resource) -> set[Resource]:
+        """What the resource needs, and what that needs. Of two entries with one URN an entry that is to be deleted
+        needs the one that is too."""
+        entries = {(each.urn, each.delete): each for each in self.resources}
+        out: set[Resource] = set()
+        left = [r]
+        while left:
+            user = left.pop()
+            found = {entries.get((n, user.delete)) or entries.get((n, not user.delete)) for n in user.needs()}
+            left += (new := {n for n in found if n} - out)
+            out |= new
+        return out
+
 
 def provider_urn(reference: str) -> str:
     return reference.rpartition("::")[0]

@@ -247,6 +247,14 @@ def test_of_entries_with_one_urn_the_newest_starts_first() -> None:
     assert [[s.old for s in wave] for wave in waves(steps)] == [[dependent], [newest, older, oldest]]
 
 
+def test_what_is_needed_is_of_the_same_life() -> None:
+    a, replaced = old("a"), old("a", delete=True)
+    b, gone = old("b", dependencies=[urn("a")]), old("c", dependencies=[urn("a")], delete=True)
+    top = old("d", dependencies=[urn("b")])
+    state = Snapshot([a, b, replaced, gone, top])
+    assert (state.needed_by(top), state.needed_by(gone), state.needed_by(a)) == ({a, b}, {replaced}, set())
+
+
 def test_a_failed_check_names_type_name_property_and_value() -> None:
     generator = Planner(Snapshot()).plan(goal("a", {"v": "bad", "s": Secret("x")}))
     next(generator)
