@@ -64,9 +64,6 @@ class Arguments:
     positional: list[str]
     options: list[tuple[str, str]] = field(default_factory=list)
 
-    def given(self, *names: str) -> list[tuple[str, str]]:
-        return [(o, v) for o, v in self.options if o in names]
-
     def get(self, name: str) -> str | None:
         """The last value of an option."""
         return next((v for o, v in reversed(self.options) if o == name), None)

@@ -52,22 +52,16 @@ class StackStore:
 
     def __init__(self, backend: Backend, project: str, name: str) -> None:
         self.backend, self.project, self.name = backend, project, name
+        self.full_name = f"{ORGANIZATION}/{project}/{name}"
         root = backend.root
         self.path = root / "stacks" / project / f"{name}.json"
         self.history_folder = root / "history" / project / name
         self.backup_folder = root / "backups" / project / name
         self.lock_folder = root / "locks" / ORGANIZATION / project / name
 
-    @property
-    def full_name(self) -> str:
-        return f"{ORGANIZATION}/{self.project}/{self.name}"
-
-    def exists(self) -> bool:
-        return self.path.exists()
-
     def create(self) -> None:
         """Raises EngineError when the stack is there already."""
-        if self.exists():
+        if self.path.exists():
             raise EngineError(f"stack '{self.full_name}' already exists")
         self._write_checkpoint(None)
 

@@ -38,7 +38,7 @@ def stack_init(a: Arguments) -> None:
 
 def stack_select(a: Arguments) -> None:
     here = Workspace(a)
-    if a.has("--create") and not here.anystore().exists():
+    if a.has("--create") and not here.anystore().path.exists():
         stack_init(a)
     else:
         here.select(here.store().name)
@@ -225,7 +225,8 @@ def config_set(a: Arguments) -> None:
 
 def config_set_all(a: Arguments) -> None:
     config = _config_of(a)
-    wanted = [(*text.partition("="), option == "--secret") for option, text in a.given("--plaintext", "--secret")]
+    given = [(text, option == "--secret") for option, text in a.options if option in ("--plaintext", "--secret")]
+    wanted = [(*text.partition("="), secret) for text, secret in given]
     try:
         document = json.loads(a.get("--json") or "{}")
         wanted += [(name, "=", entry["value"], bool(entry.get("secret"))) for name, entry in document.items()]

@@ -1,6 +1,6 @@
 """What people see of operations: a line each with its duration and reason, what changes, and a summary.
 
-A line is (mark, text); the mark, `+` or `~` or a severity, gives it its colour.
+A line is (mark, text); the mark, `+` or `~` or a severity, gives it its style.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from sandbox.engine.values import DESCEND, UNKNOWN, Properties, Secret, covers, 
 
 Lines = Iterator[tuple[str, str]]
 MARKS = {"create": "+", "update": "~", "delete": "-", "replace": "+-", "read": ">", "import": "=", "refresh": "~"}
-COLOURS = {"+": 32, "~": 33, "-": 31, "+-": 35, ">": 36, "=": 36, "error": 31, "warning": 33}
+STYLES = {"+": "green", "~": "yellow", "-": "red", "+-": "magenta", ">": "cyan", "=": "cyan"}
+STYLES |= {"error": "red", "warning": "yellow"}
 IRREGULAR = {"same": "unchanged", "read": "read", "import": "imported"}
 SILENT = ("same", "remove-pending-replace", "create-replacement", "import-replacement", "read-replacement")
 LONGEST_VALUE = 120

@@ -161,7 +161,7 @@ class Operation:
         """Another stack's outputs. Raises ProviderError when there is no such stack."""
         *above, stack = name.split("/")
         store = StackStore(self.here.backend, above[-1] if above else self.here.project.name, stack)
-        if not store.exists():
+        if not store.path.exists():
             raise ProviderError(f'unknown stack "{name}"')
         found = store.load()[0].stack
         return found.outputs if found else {}

@@ -161,8 +161,8 @@ class Planner:
             message = f'unable to replace resource "{goal.urn}"\nas it is currently marked for protection. {UNPROTECT}'
             self._object("error", goal.urn, message)
         if goal.import_id:
-            message = "\n".join([IMPORTED, *(difference_text(old, new, k) for k in diff.replaces)])
-            self._object("warning", goal.urn, message)
+            differing = (difference_text(old, new, k) for k in diff.replaces)
+            self._object("warning", goal.urn, "\n".join([IMPORTED, *differing]))
         if goal.custom:
             new.inputs = yield from self._check(new, {}, goal.inputs)
 

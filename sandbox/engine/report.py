@@ -33,7 +33,8 @@ class Report:
     """
 
     def __init__(self, log: str | None, secrets: list[str], *, preview: bool, quiet: bool, colour: bool) -> None:
-        self._preview, self._quiet, self._colour = preview, quiet, colour
+        self._preview, self._quiet = preview, quiet
+        self._console = _terminal() if colour else None
         self._secrets = sorted(secrets, key=len, reverse=True)  # one may be part of another
         self._log = _opened(log)
         self._sequence = 0
@@ -102,11 +103,13 @@ class Report:
 
     def _print(self, lines: Iterable[tuple[str, str]]) -> None:
         for mark, text in () if self._quiet else lines:
-            colour = display.COLOURS.get(mark) if self._colour else None
             line = self._masked(text)
             with self._lock:
-                sys.stdout.write(f"\x1b[{colour}m{line}\x1b[0m\n" if colour else f"{line}\n")
-                sys.stdout.flush()
+                if self._console:
+                    self._console.print(line, style=display.STYLES.get(mark, ""), markup=False)
+                else:
+                    sys.stdout.write(f"{line}\n")
+                    sys.stdout.flush()
 
     def _masked(self, text: str) -> str:
         for secret in self._secrets:
@@ -140,6 +143,12 @@ def _step_document(step: Step) -> dict[str, Any]:
     names = {"old": "oldState", "new": "newState", "diffs": "diffReasons", "keys": "replaceReasons"}
     listed = ("op", "urn", "provider", *names, "detailedDiff")
     return {names.get(k, k): event[k] for k in listed if event[k] is not None}
+
+
+def _terminal() -> Any:
+    from rich.console import Console  # slow to import, and nobody else needs it
+
+    return Console(force_terminal=True, color_system="standard", highlight=False, soft_wrap=True)
 
 
 def _opened(log: str | None) -> _Stream | IO[str] | None:

@@ -78,7 +78,7 @@ class Workspace:
     def store(self) -> StackStore:
         """The stack's files. Raises EngineError when there is no such stack."""
         store = self.anystore()
-        if not store.exists():
+        if not store.path.exists():
             raise NoStackError(f"no stack named '{store.name}' found")
         return store
 

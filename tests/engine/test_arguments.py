@@ -16,7 +16,7 @@ def test_options_may_stand_anywhere() -> None:
 
 def test_an_option_given_twice_keeps_its_order_and_counts_last() -> None:
     a = parse(["config", "set-all", "--plaintext", "a=1", "--secret=b=2", "--plaintext", "c="])
-    assert a.given("--plaintext", "--secret") == [("--plaintext", "a=1"), ("--secret", "b=2"), ("--plaintext", "c=")]
+    assert a.options == [("--plaintext", "a=1"), ("--secret", "b=2"), ("--plaintext", "c=")]
     assert parse(["up", "--refresh", "--refresh=false"]).has("--refresh") is False
     assert parse(["pre", "-m", ""]).get("--message") == ""
 
