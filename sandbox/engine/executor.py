@@ -110,7 +110,8 @@ class Executor:
     def stack_outputs(self) -> tuple[Properties, Properties]:
         """The Stack's outputs as they were, and as this deployment has them."""
         after = next((s.new for s in self._seen.values() if s.resource.type == STACK_TYPE), None)
-        return tuple(r.outputs if r else {} for r in (self.base.stack, after))  # type: ignore[return-value]
+        before = self.base.stack
+        return before.outputs if before else {}, after.outputs if after else {}
 
     def delete_the_rest(self) -> None:
         """After a successful program: what it no longer has."""
