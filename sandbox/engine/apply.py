@@ -8,7 +8,7 @@ from sandbox.engine.errors import EngineError, InitError, ProtectedError
 from sandbox.engine.plugins import Instances, public
 from sandbox.engine.state import Resource, now
 from sandbox.engine.steps import Step
-from sandbox.engine.values import Properties, Secret, secret
+from sandbox.engine.values import Properties, Secret, secret, without_unknowns
 
 
 class Applier:
@@ -36,8 +36,6 @@ class Applier:
                 self._read(new, imported=False)
             case "delete" | "delete-replaced" if old:
                 self._delete(step, old)
-            case "replace" if old and old in self._going and step.keys:
-                self._instances.get(old.provider)  # the one it was deleted with; in a preview nobody asked it so far
             case "replace" | "discard" | "discard-replaced" | "remove-pending-replace":
                 pass
             case _:
@@ -76,7 +74,7 @@ class Applier:
 
     def _read(self, new: Resource, *, imported: bool) -> None:
         """Reads the object `new.id` into `new`. One that is imported is taken as it is."""
-        known = {} if imported else new.inputs
+        known = {} if imported else without_unknowns(new.inputs)
         found = self._instances.get(new.provider).read(new, known, known)
         if found is None:
             raise EngineError(f"resource '{new.id}' does not exist")

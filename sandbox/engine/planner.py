@@ -21,6 +21,7 @@ from sandbox.engine.steps import (
     Diff,
     DiffAnswer,
     Goal,
+    Load,
     PropertyChange,
     Question,
     Step,
@@ -174,6 +175,7 @@ class Planner:
         if wanted if wanted is not None else diff.delete_before_replace:
             self.going.add(old)
             steps = yield from self._early_deletes(old)
+            yield Load(old.provider)
             if not old.pending_replacement:
                 steps.append(_early_delete(old))
             return [*steps, step("replace", logical=True), step("create-replacement", logical=False)]
@@ -196,7 +198,9 @@ class Planner:
             keys: list[str] = []
             if r.deleted_with != root.urn and (not r.custom or r.external):
                 continue
-            if not doomed & {provider_urn(r.provider), r.deleted_with}:
+            if provider_urn(r.provider) in doomed:
+                yield Load(r.provider)
+            elif r.deleted_with not in doomed:
                 touched = {k for k in r.inputs if doomed.intersection(r.property_dependencies.get(k, ()))}
                 if not touched:
                     continue

@@ -16,7 +16,7 @@ from sandbox.engine.errors import EngineError
 from sandbox.engine.project import Project
 from sandbox.engine.providers import Builtin, Provider
 from sandbox.engine.state import DYNAMIC_PACKAGE, Resource, Snapshot
-from sandbox.engine.steps import Check, ConfigDiff, Diff, DiffAnswer, PropertyChange, Question
+from sandbox.engine.steps import Check, ConfigDiff, Diff, DiffAnswer, Load, PropertyChange, Question
 from sandbox.engine.urns import package_of
 from sandbox.engine.values import UNKNOWN_TEXT, Properties, Value, differences, equal, parse_path, with_ignored
 
@@ -125,6 +125,8 @@ class Instances:
                 return self.diff(old, new or old, news)
             case ConfigDiff():
                 return self._compare(question)
+            case Load(provider=reference):
+                return self.get(reference) if reference else None
             case _:
                 raise AssertionError(f"{question} is no question to a provider")
 

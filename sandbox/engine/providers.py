@@ -15,16 +15,7 @@ from sandbox.engine import wire
 from sandbox.engine.errors import InitError, ProviderError, RefusedError
 from sandbox.engine.state import Resource
 from sandbox.engine.steps import DiffAnswer, PropertyChange
-from sandbox.engine.values import (
-    Properties,
-    Value,
-    has_secret,
-    has_unknown,
-    plain,
-    remark_secrets,
-    without_contents,
-    without_unknowns,
-)
+from sandbox.engine.values import Properties, has_secret, has_unknown, plain, remark_secrets, without_contents
 from sandbox.engine.wire import from_struct, to_struct
 
 pb = wire.load("provider_pb2")
@@ -126,7 +117,6 @@ class Provider:
         """The object `r.id`; None when it is gone."""
         if not self.config_known:
             return Found("", {}, {})
-        inputs, outputs = without_unknowns(inputs), without_unknowns(outputs)
         known = {"inputs": self._elided(inputs), "properties": self._elided(outputs)}
         try:
             answer = self._ask("Read", r, like=inputs, id=r.id, **known)
@@ -215,7 +205,7 @@ def _diff_answer(answer: Any) -> DiffAnswer:
 class Builtin(Provider):
     """The package `pulumi`: references to other stacks of the same backend."""
 
-    def __init__(self, outputs_of: Callable[[str], dict[str, Value]]) -> None:
+    def __init__(self, outputs_of: Callable[[str], Properties]) -> None:
         super().__init__("pulumi", None)
         self._outputs_of = outputs_of
         self._configured = True

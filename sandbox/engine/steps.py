@@ -79,6 +79,13 @@ class ConfigDiff:
     new: str
 
 
+@dataclass(frozen=True)
+class Load:
+    """The provider of what is to make room will be needed as it was, whether or not it is asked. No answer."""
+
+    provider: str
+
+
 @dataclass(eq=False)
 class Step:
     """One operation. `logical`: counted in the summary."""
@@ -109,7 +116,7 @@ class Step:
             self.old.pending_replacement = True
 
 
-Question = Check | Diff | ConfigDiff | Step  # a Step is carried out before the planning goes on
+Question = Check | Diff | ConfigDiff | Load | Step  # a Step is carried out before the planning goes on
 
 
 class CheckError(EngineError):

@@ -17,6 +17,7 @@ from sandbox.engine.steps import (
     Diff,
     DiffAnswer,
     Goal,
+    Load,
     PropertyChange,
     Step,
     waves,
@@ -56,7 +57,7 @@ def plan(planner: Planner, wanted: Goal, *diffs: DiffAnswer) -> tuple[list[Step]
         question = next(generator)
         while True:
             asked.append(question)
-            if isinstance(question, Step):
+            if isinstance(question, Step | Load):
                 question = generator.send(None)
             else:
                 question = generator.send((question.news, []) if isinstance(question, Check) else answers.pop(0))
@@ -116,6 +117,19 @@ def test_delete_before_replace_takes_only_dependents_that_would_be_replaced() ->
     assert ops(steps) == ["replace b", "create-replacement b"]
     assert steps[1].keys == ["k"]
     assert [type(q) for q in asked] == [Check]
+
+
+def test_the_provider_of_what_makes_room_is_loaded_as_it_was() -> None:
+    provider = Resource(PROVIDER.removesuffix("::1"), "pulumi:providers:t", True, id="1")
+    wanted = Goal(provider.urn, provider.type, True, {"region": "r2"}, delete_before_replace=True)
+    steps, asked = plan(Planner(Snapshot([provider, old("a")])), wanted, DiffAnswer(True, ["region"]))
+    assert [q for q in asked if isinstance(q, Load)] == [Load(PROVIDER), Load("")]
+    assert ops(steps) == [
+        "delete-replaced a",
+        "delete-replaced default",
+        "replace default",
+        "create-replacement default",
+    ]
 
 
 @pytest.mark.parametrize("option", [True, False])
