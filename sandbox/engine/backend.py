@@ -78,10 +78,11 @@ class StackStore:
             older = f"{self.path.name}.bak is the last good one, {self.backup_folder} has older ones"
             raise EngineError(f"{self.path}: could not read the state: {e}; {older}") from e
         try:
-            version, features = int(document["version"]), document.get("features") or []
+            version, features = document["version"], document.get("features") or []
             latest: dict[str, Any] = document["checkpoint"].get("latest") or {}
-            latest.keys()
-        except (AttributeError, KeyError, TypeError, ValueError) as e:
+            if not isinstance(version, int) or not isinstance(latest, dict):
+                raise TypeError("another kind of JSON")
+        except (AttributeError, KeyError, TypeError) as e:
             raise EngineError(f"{self.path}: not a checkpoint of Pulumi") from e
         if features:
             raise RefusedError(f"{self.path}: state that uses {', '.join(features)}")

@@ -225,8 +225,7 @@ def config_set(a: Arguments) -> None:
 
 def config_set_all(a: Arguments) -> None:
     config = _config_of(a)
-    given = [(text, option == "--secret") for option, text in a.options if option in ("--plaintext", "--secret")]
-    wanted = [(*text.partition("="), secret) for text, secret in given]
+    wanted = [(*v.partition("="), o == "--secret") for o, v in a.options if o in ("--plaintext", "--secret")]
     try:
         document = json.loads(a.get("--json") or "{}")
         wanted += [(name, "=", entry["value"], bool(entry.get("secret"))) for name, entry in document.items()]

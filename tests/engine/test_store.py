@@ -120,6 +120,7 @@ def test_a_tampered_secret_is_refused(store: StackStore) -> None:
         ('{"version":3,"checkpoint":{"la', "could not read the state"),
         ("[]", "not a checkpoint of Pulumi"),
         ('{"version":3,"checkpoint":{"latest":[1]}}', "not a checkpoint of Pulumi"),
+        ('{"version":"3","checkpoint":{}}', "not a checkpoint of Pulumi"),
         ('{"version":3,"checkpoint":{"latest":{"resources":["x"]}}}', "not a list of resources"),
         ('{"version":99,"checkpoint":{}}', "newer than 3"),
         ('{"version":4,"features":["hooks"],"checkpoint":{}}', "state that uses hooks"),
